@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 
 from ingestor.outcomes import UNREADABLE, RejectedRow
+from ingestor.repair_text import split_texts
 from ingestor.reports import (
     CUT,
     GUARDED,
@@ -144,9 +145,10 @@ def _slices(
     yield from tables(delimiter.finish())
 
 
-# From a block: the row numbers as text, the columns of the table, and (code, message) by position of a bad
-# row.
-_Cells = tuple[pa.StringArray, list[pa.StringArray], dict[int, tuple[str, str]]]
+# From a block: the row numbers as text, the columns of the table, and (code, message, text of the record) by
+# position of a bad row.
+_Problem = tuple[str, str, str]
+_Cells = tuple[pa.StringArray, list[pa.StringArray], dict[int, _Problem]]
 
 
 def _table_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
@@ -154,7 +156,28 @@ def _table_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) 
     columns = [
         _unguarded(block.columns[labels.index(label)]) if label else _nulls(block) for label in table.columns
     ]
-    return block.columns[labels.index(row_column(table.columns))], columns, {}
+    columns, problems = _with_texts(block, labels, table, columns)
+    return block.columns[labels.index(row_column(table.columns))], columns, problems
+
+
+def _with_texts(
+    block: TextTable, labels: Sequence[str], table: OriginalTable, columns: list[pa.StringArray]
+) -> tuple[list[pa.StringArray], dict[int, _Problem]]:
+    """The columns with the cells of records that are there as their text, and the problems of those that
+    still cannot be split."""
+    blank = np.flatnonzero(_blank(columns, len(block.row_index))).tolist()
+    texts = list(split_texts(labels, lambda label: block.columns[labels.index(label)], blank, table))
+    problems = {found.position: (*found.problem, found.text) for found in texts if found.problem is not None}
+    if good := [found for found in texts if found.problem is None]:
+        where = np.zeros(len(block.row_index), np.bool_)
+        where[[found.position for found in good]] = True
+        columns = [
+            pc.replace_with_mask(column, pa.array(where), pa.array([found.cells[index] for found in good]))
+            if table.columns[index]
+            else column
+            for index, column in enumerate(columns)
+        ]
+    return columns, problems
 
 
 def _unguarded(column: pa.StringArray) -> pa.StringArray:
@@ -172,14 +195,14 @@ def _nulls(block: TextTable) -> pa.StringArray:
 def _json_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
     """Cells of a JSON Lines report: the members of each object's "cells"."""
     positions = {label: position for position, label in enumerate(table.columns) if label}
-    problems: dict[int, tuple[str, str]] = {}
+    problems: dict[int, _Problem] = {}
     rows: list[list[str | None]] = []
     for position, text in enumerate(block.columns[labels.index(JSON_CELLS)].to_pylist()):
         row: list[str | None] = [None] * len(table.columns)
         rows.append(row)
         problem = _fill(row, text, positions)
         if problem:
-            problems[position] = problem
+            problems[position] = (*problem, "")
     columns = [text_column([row[column] for row in rows]) for column in range(len(table.columns))]
     return block.columns[labels.index(JSON_ROW)], columns, problems
 
@@ -232,7 +255,7 @@ class _Rows:
         columns = [self._plain(column) for column in columns]
         numbers, is_number = _numbers(texts)
         known = is_number & (numbers >= 1) & (numbers <= self._table.row_count)
-        blank = self._blank(columns, len(texts))
+        blank = _blank(columns, len(texts))
         for position in problems:
             blank[position] = False
         cut, unread = np.zeros((2, len(texts)), np.bool_)
@@ -247,7 +270,7 @@ class _Rows:
         rejected = [replace(record, cells=()) for record in block.rejected]
         for position in np.flatnonzero(~good).tolist():
             number = texts[position].as_py()
-            state = "failed"
+            state, text = "failed", ""
             if blank[position]:
                 state = "skipped"
                 problem = "blank-row", "All cells of the row are empty, so the failed row stays unchanged."
@@ -260,7 +283,8 @@ class _Rows:
                 what = "a row of the repaired process" if is_number[position] else "a row number"
                 problem = "row-number", f"The value {number[:100]!r} in _row is not {what}."
             elif wrong[position]:
-                problem = problems[position]
+                code, message, text = problems[position]
+                problem = code, message
             elif unread[position]:
                 state = "skipped"
                 problem = (
@@ -277,11 +301,12 @@ class _Rows:
                     "repeated-row",
                     f"Row {number} occurs earlier in the file; only the first one is used.",
                 )
-            cells = tuple(column[position].as_py() or "" for column in columns)
+            # Of a record that is still not split the text is shown again.
+            cells = () if text else tuple(column[position].as_py() or "" for column in columns)
             rejected.append(
                 RejectedRow.by_reader(
                     block.row_number(position), block.line_number(position),
-                    "skipped" if state == "skipped" else "failed", *problem, cells, "",
+                    "skipped" if state == "skipped" else "failed", *problem, cells, text,
                 )
             )  # fmt: skip
         keep = pa.array(good)
@@ -302,13 +327,6 @@ class _Rows:
             found = pc.fill_null(column, "")
         return found
 
-    def _blank(self, columns: Sequence[pa.StringArray], count: int) -> Mask:
-        """True for each row whose cells are all empty."""
-        blank = np.ones(count, np.bool_)
-        for column in columns:
-            blank &= _mask(pc.equal(pc.fill_null(column, ""), ""))
-        return blank
-
     def _repeated(self, numbers: npt.NDArray[np.int64], good: Mask) -> Mask:
         """True for each good row with the number of an earlier good row."""
         positions = np.flatnonzero(good)
@@ -320,6 +338,14 @@ class _Rows:
         repeated = np.zeros(len(numbers), np.bool_)
         repeated[positions] = again | ~first
         return repeated
+
+
+def _blank(columns: Sequence[pa.StringArray], count: int) -> Mask:
+    """True for each row whose cells are all empty."""
+    blank = np.ones(count, np.bool_)
+    for column in columns:
+        blank &= _mask(pc.equal(pc.fill_null(column, ""), ""))
+    return blank
 
 
 def _mask(array: Any) -> Mask:

@@ -36,11 +36,14 @@ _NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 @dataclass(frozen=True, slots=True)
 class OriginalTable:
     """The table of the repaired process: the labels of its columns ("" for one that is not read), its number
-    of rows, and whether an empty cell of a report stands for null."""
+    of rows, and whether an empty cell of a report stands for null. `delimiter` and `quote` are those of its
+    records, empty if these are no such text."""
 
     columns: tuple[str, ...]
     row_count: int
     empty_is_null: bool
+    delimiter: str = ""
+    quote: str = ""
 
     def to_json(self) -> str:
         """As JSON, for `from_json`."""
@@ -50,7 +53,13 @@ class OriginalTable:
     def from_json(text: str) -> OriginalTable:
         """From the text of `to_json`."""
         found = json.loads(text)
-        return OriginalTable(tuple(found["columns"]), found["row_count"], found["empty_is_null"])
+        return OriginalTable(
+            tuple(found["columns"]),
+            found["row_count"],
+            found["empty_is_null"],
+            found.get("delimiter", ""),  # of an older release: without
+            found.get("quote", ""),
+        )
 
 
 def headings(columns: Sequence[str], *, with_state: bool) -> list[str]:
@@ -63,6 +72,11 @@ def headings(columns: Sequence[str], *, with_state: bool) -> list[str]:
 def row_column(columns: Sequence[str]) -> str:
     """The name of the column that holds the row numbers in a report of a file with these columns."""
     return _free(_POSITION[0], columns)
+
+
+def reason_column(name: str, columns: Sequence[str]) -> str:
+    """The name of `_code`, `_field`, `_value` or `_message` in a report of a file with these columns."""
+    return _free(name, columns)
 
 
 def _free(name: str, columns: Sequence[str]) -> str:

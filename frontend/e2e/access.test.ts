@@ -269,7 +269,7 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     await expect.poll(() => log.getByRole("row").filter({ hasText: "Revoke key" }).count()).toBe(0);
     await page.evaluate(() => Reflect.deleteProperty(globalThis, "showSaveFilePicker"));
     const download = page.waitForEvent("download");
-    await page.getByRole("button", { name: "Download" }).click();
+    await page.getByRole("button", { name: "Download", exact: true }).click();
     const lines = readFileSync(await (await download).path(), "utf8")
       .trim()
       .split("\n");

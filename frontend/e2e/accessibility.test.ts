@@ -1,8 +1,10 @@
-import type { Browser } from "playwright-core";
+import { readFileSync } from "node:fs";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findings } from "./axe";
-import { choose, openBrowser, openPage, PAGE, type Watched } from "./chromium";
+import { choose, openBrowser, openPage, PAGE, type Watched, watch } from "./chromium";
 import { type Folder, makeFolder, writePeople } from "./files";
+import { tabTo } from "./focus";
 
 let browser: Browser;
 let folder: Folder;
@@ -114,5 +116,121 @@ test("everything can be reached by keyboard, starting with the skip link", async
   await page.getByRole("link", { name: "Pipelines" }).first().click();
   await page.getByRole("heading", { level: 1, name: "Pipelines" }).waitFor();
   await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe("Pipelines");
+  await context.close();
+});
+
+interface Screen {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+  /** 2: zoomed to 200 %, which leaves half of the screen's width and height. */
+  readonly zoom: 1 | 2;
+  readonly dark: boolean;
+}
+
+const SIZES: readonly Screen[] = [
+  { name: "phone", width: 390, height: 844, zoom: 1, dark: false },
+  { name: "tablet", width: 768, height: 1024, zoom: 1, dark: true },
+  { name: "desktop", width: 1280, height: 900, zoom: 1, dark: false },
+  { name: "desktop, dark", width: 1280, height: 900, zoom: 1, dark: true },
+  { name: "desktop at 200 %", width: 640, height: 450, zoom: 2, dark: false },
+  { name: "desktop at 200 %, dark", width: 640, height: 450, zoom: 2, dark: true },
+];
+
+async function open({ width, height, zoom, dark }: Screen, path: string) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    deviceScaleFactor: zoom,
+    colorScheme: dark ? "dark" : "light",
+    reducedMotion: "reduce",
+  });
+  context.setDefaultTimeout(90_000);
+  const page = await context.newPage();
+  // The browser's own dialogs cannot be operated by a test; without them there are the usual ones.
+  await page.addInitScript(() => {
+    Reflect.deleteProperty(globalThis, "showOpenFilePicker");
+    Reflect.deleteProperty(globalThis, "showSaveFilePicker");
+    const shifts: number[] = [];
+    Object.assign(globalThis, { shifts });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as (PerformanceEntry & { value: number })[])
+        shifts.push(entry.value);
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  const complaints: string[] = [];
+  watch(page, complaints);
+  await page.goto(PAGE + path);
+  return { context, page, complaints };
+}
+
+/** How far what is on the screen has moved by itself: 0.1 and more is felt (web.dev/cls). */
+const shifted = (page: Page) =>
+  page.evaluate(() =>
+    (globalThis as unknown as { shifts: number[] }).shifts.reduce((all, one) => all + one, 0),
+  );
+
+/** The widths of the boxes to type in and to choose from that are shown. */
+const inputWidths = (page: Page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>("main table :is(input, select)")]
+      .filter((one) => !["checkbox", "radio", "file"].includes((one as HTMLInputElement).type))
+      .map((one) => one.offsetWidth),
+  );
+
+test.each(SIZES)("$name: by keyboard from the file to the report, and everything is seen", async (look) => {
+  const { context, page, complaints } = await open(look, "/upload");
+  await page.locator("main h1").waitFor();
+  const chooser = page.waitForEvent("filechooser");
+  await tabTo(page, /choose|browse/i);
+  await page.keyboard.press("Enter");
+  await (await chooser).setFiles(writePeople(folder, `keys-${look.name.replaceAll(/\W+/g, "-")}.csv`));
+  await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
+  await page.getByRole("heading", { name: "First rows" }).waitFor();
+  // The targets are one group of radio buttons, of which Tab takes the chosen one.
+  await page.getByRole("radio", { name: /New pipeline/ }).waitFor();
+  await tabTo(page, ({ kind }) => kind === "radio");
+  const made = page.getByRole("radio", { name: /New pipeline/ });
+  for (let step = 0; step < 20 && !(await made.isChecked()); step += 1)
+    await page.keyboard.press("ArrowDown");
+  await page.getByLabel("Type of age").waitFor();
+  const widths = await inputWidths(page);
+  expect(widths.length).toBeGreaterThan(3);
+  expect(Math.min(...widths), "boxes to type in").toBeGreaterThanOrEqual(100);
+  await tabTo(page, /^Type of age/);
+  await page.keyboard.type("integer");
+  await page.getByText(/2 would be rejected/).waitFor();
+  expect(await findings(page), "mapping").toEqual([]);
+
+  const name = `keys-${look.name.replaceAll(/\W+/g, "-")}`;
+  await page.getByLabel("Pipeline name").fill(name);
+  await page.getByRole("textbox", { name: "Table" }).fill(name.replaceAll("-", "_"));
+  await expect.poll(() => page.getByRole("button", { name: "Start" }).isEnabled()).toBe(true);
+  await tabTo(page, /^Start$/);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/processes\/[0-9a-f-]{36}/);
+  await page.getByText("Completed with errors").first().waitFor();
+
+  await tabTo(page, /^Report$/);
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Download report" });
+  await dialog.waitFor();
+  expect(await findings(page), "report").toEqual([]);
+  const download = page.waitForEvent("download");
+  await tabTo(page, /^Download$/);
+  await page.keyboard.press("Enter");
+  expect(readFileSync(await (await download).path(), "utf8")).toContain("type-error");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+test.each(SIZES)("$name: nothing moves by itself on the overview", async (look) => {
+  const { context, page } = await open(look, "/");
+  await page.getByRole("table", { name: "Processes" }).first().waitFor();
+  await page.getByRole("heading", { name: "Latest failures" }).waitFor();
+  await expect.poll(() => page.getByRole("status", { name: /^Loading/ }).count()).toBe(0);
+  await page.locator("main canvas").first().waitFor();
+  expect(await shifted(page)).toBeLessThan(0.05);
   await context.close();
 });

@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openBrowser, openPage } from "./chromium";
 import { type Folder, makeFolder } from "./files";
-import { applyPipeline, ended, ingest, pause, resume, statusOf } from "./suite";
+import { applyPipeline, cancel, ended, ingest, pause, resume, statusOf } from "./suite";
 
 let browser: Browser;
 let folder: Folder;
@@ -60,7 +60,7 @@ const TO_THE_END = 300_000;
 const LONG = { timeout: 150_000 };
 
 describe("a running process", () => {
-  test("updates live, pauses, resumes and can be cancelled, with a confirmation for each action", async () => {
+  test("updates live, pauses and resumes at once, and is cancelled after a confirmation", async () => {
     const processId = await ingest(writeTable("live.csv", LARGE), "page-amounts");
     await pause(processId);
     const { context, page, complaints } = await openPage(browser, `/processes/${processId}?tab=events`);
@@ -71,14 +71,15 @@ describe("a running process", () => {
     const dialog = page.getByRole("dialog");
 
     await page.getByRole("button", { name: "Resume" }).click();
-    await dialog.getByText(/Nothing is loaded twice/).waitFor();
-    await dialog.getByRole("button", { name: "Resume" }).click();
     // The event arrived without a request.
     await page.getByRole("listitem").filter({ hasText: "Reading continues" }).waitFor();
     await page
       .getByRole("listitem")
       .filter({ hasText: /^Batch 1 sent/ })
       .waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    expect(await dialog.count()).toBe(0);
 
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog.getByText(/a cancelled process cannot be resumed/).waitFor();
@@ -89,6 +90,22 @@ describe("a running process", () => {
     // Never on a timer: only at the start, and after an action or an event.
     expect(asked.calls).toBeLessThan(8);
     expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test("that changed meanwhile is told as that", async () => {
+    const processId = await ingest(writeTable("late.csv", LARGE), "page-amounts");
+    await pause(processId);
+    const { context, page } = await openPage(browser, "/");
+    // The page does not hear of what happens elsewhere.
+    await page.route("**/ingestor.v1.StatusService/Watch*", () => undefined);
+    await page.goto(new URL(`/processes/${processId}`, page.url()).href);
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    await cancel(processId);
+    await page.getByRole("button", { name: "Resume" }).click();
+    const dialog = page.getByRole("dialog", { name: "Not resumed" });
+    await dialog.getByText(/changed in the meantime, so nothing was done. It is now: “Cancelled”/).waitFor();
+    expect(await dialog.textContent()).not.toContain("ILLEGAL_TRANSITION");
     await context.close();
   });
 
@@ -149,6 +166,36 @@ describe("a process that has ended", () => {
     await context.close();
   });
 
+  test("shows its loaded rows as they are in the table, and a SELECT that finds them", async () => {
+    const { context, page, complaints } = await openPage(browser, `/processes/${done}?tab=rows`);
+    const row = rows(page)
+      .getByRole("row")
+      .filter({ has: page.getByRole("rowheader", { name: "3", exact: true }) });
+    await row.getByRole("gridcell", { name: "3.50" }).waitFor();
+    await row.getByRole("gridcell", { name: "note 3" }).waitFor();
+    // Far down, too, and behind a filter.
+    await page.getByLabel("Row number").fill("4321");
+    await page.getByRole("button", { name: "Go" }).click();
+    await rows(page).getByRole("gridcell", { name: "note 4321" }).waitFor();
+    await page.goto(new URL(`/processes/${done}?tab=rows&state=SUCCEEDED`, page.url()).href);
+    await rows(page).getByRole("gridcell", { name: "note 7", exact: true }).waitFor();
+    await rows(page).getByRole("rowheader", { name: "7", exact: true }).click();
+    const drawer = page.getByRole("dialog", { name: "Row 7" });
+    await drawer.getByRole("heading", { name: /public\.page_amounts, as they are now/ }).waitFor();
+    await drawer.getByText("2023-02-28").waitFor();
+    await page.keyboard.press("Escape");
+
+    await page.getByText(/has [\d,]+ rows now: 4,900 of this process, [\d,]+ others\./).waitFor();
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy SELECT" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
+      `SELECT * FROM public.page_amounts WHERE _process_id = '${done}' ORDER BY _row_number;`,
+    );
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
   test("jumps to any row by its number, and by its line", async () => {
     const { context, page, complaints } = await openPage(browser, `/processes/${done}?tab=rows`);
     await page.getByLabel("Row number").fill("4321");
@@ -192,7 +239,7 @@ describe("a process that has ended", () => {
     await page.getByRole("button", { name: "Report", exact: true }).click();
     await page.getByText(format, { exact: true }).click();
     const download = page.waitForEvent("download");
-    await page.getByRole("button", { name: "Download" }).click();
+    await page.getByRole("button", { name: "Download", exact: true }).click();
     const file = await download;
     expect(file.suggestedFilename()).toBe(name);
     const text = readFileSync(await file.path(), "utf8");
@@ -222,7 +269,7 @@ describe("a process that has ended", () => {
     });
     await page.getByRole("button", { name: "Report", exact: true }).click();
     await page.getByLabel("All", { exact: true }).check();
-    await page.getByRole("button", { name: "Download" }).click();
+    await page.getByRole("button", { name: "Download", exact: true }).click();
     await page.getByText(/Done: 5,000 rows/).waitFor();
     const text = await page.evaluate(async () => {
       const folder = await navigator.storage.getDirectory();

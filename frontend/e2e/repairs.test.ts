@@ -4,6 +4,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { choose, openBrowser, openPage } from "./chromium";
 import { type Folder, makeFolder } from "./files";
+import { applyPipeline, ended, ingest } from "./suite";
 
 let browser: Browser;
 let folder: Folder;
@@ -45,7 +46,7 @@ test("a file with bad rows is uploaded, mapped, reviewed and repaired until ever
   await page.evaluate(() => Reflect.deleteProperty(globalThis, "showSaveFilePicker"));
   await page.getByRole("button", { name: "Report", exact: true }).click();
   const download = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Download" }).click();
+  await page.getByRole("button", { name: "Download", exact: true }).click();
   const report = readFileSync(await (await download).path(), "utf8");
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
   const repairFile = join(folder.path, "repaired.csv");
@@ -67,8 +68,46 @@ test("a file with bad rows is uploaded, mapped, reviewed and repaired until ever
   await page.getByText("This process was undone.").waitFor();
 
   await page.getByRole("button", { name: "Delete" }).click();
+  await dialog.getByText("Its rows were taken out of the table when it was undone.").waitFor();
   await dialog.getByRole("button", { name: "Delete" }).click();
   await page.waitForURL(/\/processes$/);
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+test("the failed rows are downloaded where they are dropped back; a wrong file is refused with what it lacks, and a record that could not be split loads by its text", async () => {
+  const path = join(folder.path, "unsplit.csv");
+  writeFileSync(path, "id,name\n1,Ada\n2,Bob,x\n3,Eve\n");
+  await applyPipeline("page-unsplit", [
+    { name: "id", type: "integer" },
+    { name: "name", type: "string" },
+  ]);
+  const processId = await ingest(path, "page-unsplit");
+  await ended(processId);
+  const { context, page, complaints } = await openPage(browser, `/processes/${processId}`);
+  await page.evaluate(() => Reflect.deleteProperty(globalThis, "showSaveFilePicker"));
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download 1 failed row" }).click();
+  const workbook = await download;
+  expect(workbook.suggestedFilename()).toBe("unsplit-failed.xlsx");
+
+  const input = page.getByLabel("Repair file", { exact: true });
+  await input.setInputFiles(path);
+  await page.getByText("This is no report of this process.").waitFor();
+  await page.getByText("It lacks the column “_row”.").waitFor();
+  await page.getByRole("button", { name: "Remove unsplit.csv from the list" }).click();
+
+  // As a spreadsheet would save it, with the text in _value corrected.
+  const repairFile = join(folder.path, "unsplit-failed.csv");
+  writeFileSync(
+    repairFile,
+    'id,name,_row,_line,_code,_field,_value,_message\n,,2,3,extra-cell,,"2,""Bob, x""",too many\n',
+  );
+  await input.setInputFiles(repairFile);
+  const repair = page.getByRole("list", { name: "Repairs of this process" }).getByRole("listitem");
+  await repair.getByText(/1 repaired, 0 failed/).waitFor();
+  await page.goto(new URL(`/processes/${processId}?tab=rows`, page.url()).href);
+  await page.getByRole("grid", { name: "Rows" }).getByRole("gridcell", { name: "Bob, x" }).waitFor();
   expect(complaints).toEqual([]);
   await context.close();
 });

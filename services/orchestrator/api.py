@@ -129,6 +129,7 @@ class IngestionApi(ingestion_pb2_grpc.IngestionServiceServicer):
         return ingestion_pb2.PrepareRepairResponse(
             process_id=file.process_id, pipeline=file.pipeline, pipeline_version=file.pipeline_version,
             columns=table.columns, row_count=table.row_count, empty_is_null=table.empty_is_null,
+            delimiter=table.delimiter, quote=table.quote,
         )  # fmt: skip
 
 

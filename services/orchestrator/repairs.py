@@ -15,6 +15,7 @@ from ingestor.services.orchestrator.ingestions import (
     FileInfo,
     Ingestion,
     IngestionState,
+    Layout,
     RetriedRows,
 )
 from ingestor.services.orchestrator.ports import Ingestions, Status
@@ -59,9 +60,10 @@ class RepairService:
         assert parent.layout is not None and parent.content is not None, "rows were read"
         last = await self._ingestions.last_batch(parent.file.process_id)
         rows = last.first_row + last.row_count - 1 if last else 0
-        return RepairTarget(
-            parent.file, OriginalTable(parent.layout.columns, rows, _knows_nulls(parent.content))
-        )
+        delimiter, quote = _split_by(parent.layout, parent.content)
+        knows_nulls = _knows_nulls(parent.content)
+        table = OriginalTable(parent.layout.columns, rows, knows_nulls, delimiter, quote)
+        return RepairTarget(parent.file, table)
 
     async def _parent(self, process_id: str, nothing: str) -> Ingestion:
         """The process or, if it is a repair itself, its parent, which must have ended with failed rows."""
@@ -159,6 +161,19 @@ def _knows_nulls(content: Content) -> bool:
     """Whether a file has nulls: all converted formats but CSV do, and CSV whose quotes matter."""
     options = parse_options(content.dialect)
     return (content.normal_form and options.format != "csv") or options.empty_quoted == "text"
+
+
+def _split_by(layout: Layout, content: Content) -> tuple[str, str]:
+    """Delimiter and quote of the file's records; empty when there is more to know of them, or they are no
+    delimited text."""
+    if not content.normal_form:
+        return layout.delimiter, layout.quote
+    options = parse_options(content.dialect)
+    quote = options.quote_char or '"'
+    plain = options.quoting and options.double_quote and not options.escape_char and not options.row_names
+    if options.format != "csv" or not plain or options.skip_initial_space or quote == options.delimiter:
+        return "", ""
+    return options.delimiter or ",", quote
 
 
 def _retry(parent: Ingestion, process_id: str) -> Ingestion:

@@ -14,6 +14,7 @@ from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.grpc.requests import read_uuid, wrong
 from ingestor.services.processor.dry_run import DryRun, DryRunWork, dry_run
+from ingestor.services.processor.loaded.service import LoadedRowsService
 from ingestor.services.processor.pipelines import reference, table_name
 from ingestor.services.processor.ports import DryRunTables, Pipelines, Tables
 from ingestor.services.processor.undo import UndoService
@@ -24,6 +25,7 @@ from ingestor.wire import notice_message, reading_message, rejected_message
 Context = Any
 _ANSWER_BYTES = 2 * 2**20
 _READINGS_BYTES = 2**19
+_LAST_ROW = 2**63 - 1
 
 
 class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
@@ -35,6 +37,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         undos: UndoService,
         dry_runs: DryRunTables,
         tables: Tables,
+        loaded: LoadedRowsService,
         documents: DocumentChecks,
         work: DryRunWork,
         *,
@@ -50,6 +53,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         self._undos = undos
         self._dry_runs = dry_runs
         self._tables = tables
+        self._loaded = loaded
 
     async def DescribeTable(
         self, request: processor_pb2.DescribeTableRequest, context: Context
@@ -61,6 +65,33 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         draft = await self._tables.draft(schema, name)
         return processor_pb2.DescribeTableResponse(
             document_json=json.dumps(draft.document, ensure_ascii=False), needed=draft.needed
+        )
+
+    async def ListLoadedRows(
+        self, request: processor_pb2.ListLoadedRowsRequest, context: Context
+    ) -> processor_pb2.ListLoadedRowsResponse:
+        process_id = read_uuid("process_id", request.process_id)
+        last = request.last_row or _LAST_ROW
+        found = await self._loaded.read(process_id, request.first_row, last, counts=request.with_counts)
+        rows = found.rows
+        total, own = rows.counts or (None, None)
+        return processor_pb2.ListLoadedRowsResponse(
+            table=rows.table,
+            select_sql=rows.select,
+            columns=[
+                processor_pb2.LoadedColumn(name=name, label=label)
+                for name, label in zip(rows.columns, found.labels, strict=True)
+            ],
+            rows=[
+                processor_pb2.LoadedRow(
+                    row_number=number, cells=[processor_pb2.LoadedCell(text=text) for text in cells]
+                )
+                for number, cells in rows.rows
+            ],
+            more=rows.more,
+            unreadable=rows.unreadable,
+            table_rows=total,
+            process_rows=own,
         )
 
     async def UndoProcess(

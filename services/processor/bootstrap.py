@@ -32,6 +32,7 @@ from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
 from ingestor.runtime.processes.pool import open_processes
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
+from ingestor.services.processor.adapters.pg_loaded_rows import PgLoadedTables
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
 from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables, observe_places
 from ingestor.services.processor.adapters.postgres.markers import PgHandedBack, PgProcessRecords
@@ -40,6 +41,7 @@ from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.api import ProcessorApi
 from ingestor.services.processor.dry_run import WORK, DryRunWork
+from ingestor.services.processor.loaded.service import LoadedRowsService
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
@@ -107,7 +109,9 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             ]
             checks["rows queue"] = rows.check
         if settings.serves:
-            undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
+            processes_of = GrpcProcesses(status)
+            undos = UndoService(Undos(pool, tenants), processes_of, pipelines)
+            loaded = LoadedRowsService(PgLoadedTables(tenants, settings.schemas), processes_of, pipelines)
             tables = PgDryRunTables(
                 tenants, settings.dry_runs, settings.schemas, reserved=settings.dry_runs // 2
             )
@@ -119,6 +123,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                 undos,
                 tables,
                 PgTables(tenants, settings.schemas),
+                loaded,
                 DocumentChecks(processes, settings.check_seconds),
                 DryRunWork(processes, settings.check_seconds),
                 idle_seconds=settings.dry_run_idle_seconds,

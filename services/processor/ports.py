@@ -335,6 +335,31 @@ class UndoImpossibleError(Exception):
     """The sink cannot take the rows out again; the message is for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedRows:
+    """Rows of a process as they are in its table: `rows` by their numbers, each with a text per name of
+    `columns`, None for NULL. `table` and `select` are SQL, `select` is empty when no statement finds the
+    rows. `more`: rows were left out, since they are too many. `counts`: the rows of the table, and those of
+    the process among them."""
+
+    table: str
+    select: str = ""
+    columns: tuple[str, ...] = ()
+    rows: Sequence[tuple[int, Sequence[str | None]]] = ()
+    more: bool = False
+    unreadable: str = ""
+    counts: tuple[int, int] | None = None
+
+
+class LoadedTables(Protocol):
+    """The tables that processes have loaded rows into."""
+
+    async def read(self, of: Loaded, first: int, last: int, *, counts: bool) -> LoadedRows:
+        """The rows with these numbers, as many as fit into an answer. Where they cannot be read the answer
+        says why. Raises TransientError."""
+        ...
+
+
 class RowUndo(Protocol):
     """Takes the rows of a process out of a sink, for the scope's tenant. Raises TransientError."""
 
@@ -382,7 +407,7 @@ class HandedBack(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What an undo needs to know of a process."""
+    """What an undo, or a look at the loaded rows, needs to know of a process."""
 
     process_id: str
     tenant: str
@@ -391,6 +416,7 @@ class ProcessFacts:
     ended: bool
     expired: bool
     repairs: str  # the process that it repairs; empty: none
+    columns: tuple[str, ...] = ()  # labels of its file
 
 
 class Processes(Protocol):

@@ -20,10 +20,12 @@ class Here(Processes):
         return await asyncio.to_thread(getattr(importlib.import_module(module), name), *arguments)
 
 
-def processor_api(pipelines: Any, undos: Any, dry_runs: Any, tables: Any, **limits: float) -> ProcessorApi:
+def processor_api(
+    pipelines: Any, undos: Any, dry_runs: Any, tables: Any, loaded: Any = None, **limits: float
+) -> ProcessorApi:
     """The processor's API, whose work is done here."""
     seconds = {"idle_seconds": 30.0, "most_seconds": 60.0, **limits}
-    return ProcessorApi(pipelines, undos, dry_runs, tables, DOCUMENTS, WORK, **seconds)
+    return ProcessorApi(pipelines, undos, dry_runs, tables, loaded, DOCUMENTS, WORK, **seconds)
 
 
 DOCUMENTS = DocumentChecks(Here(), 10)

@@ -10,7 +10,33 @@ const UNREADABLE = "Check that this is the right file and that it is not damaged
 const DIALECT =
   "Change how the file is read (format, delimiter, encoding), or save the file as CSV in UTF-8.";
 
-const BY_REASON: Readonly<Record<string, Advice>> = {
+const BUSY: Advice = {
+  title: "The suite is busy",
+  advice: "Nothing was done. Try again in a moment.",
+};
+const TOO_COMPLEX: Advice = {
+  title: "The check took too much time or memory",
+  advice: "Simplify the pipeline's expressions, patterns and JSON Schemas. Nothing was saved.",
+};
+const NOT_VALID: Advice = {
+  title: "The request is not valid",
+  advice: "Correct what is marked and try again.",
+};
+const DEFECT: Advice = {
+  title: "The suite made a mistake",
+  advice: "Send the code below to your administrator. Nothing was loaded twice.",
+};
+const BY_ITSELF: Advice = {
+  title: "A part of the suite is busy or restarting",
+  advice: "Nothing is lost. It resumes by itself in a moment.",
+};
+const SIGN_IN: Advice = {
+  title: "Your sign-in is not accepted",
+  advice: "Sign out and sign in again. If the problem persists, send the code below to your administrator.",
+};
+
+/** Holds a line for every reason of docs/reference/error-codes.md (a test compares them). */
+export const BY_REASON: Readonly<Record<string, Advice>> = {
   PROCESS_NOT_FOUND: {
     title: "Process not found",
     advice: "The link may be out of date, or the process was deleted. Look for it in the list of processes.",
@@ -103,8 +129,8 @@ const BY_REASON: Readonly<Record<string, Advice>> = {
     advice: "Discard the upload and send the file again.",
   },
   ILLEGAL_TRANSITION: {
-    title: "This is no longer possible",
-    advice: "The process has changed state in the meantime. Check its current state.",
+    title: "The process changed meanwhile",
+    advice: "Nothing was done. The page shows its state as it is now.",
   },
   PROCESS_RUNNING: {
     title: "The process is still running",
@@ -143,14 +169,96 @@ const BY_REASON: Readonly<Record<string, Advice>> = {
   KEY_NOT_FOUND: { title: "Key not found", advice: "It may be another tenant's. Reload the list." },
   TENANT_NOT_FOUND: { title: "Tenant not found", advice: "It may have been removed. Reload the list." },
   TOO_MANY_COLUMNS: { title: "Too many columns", advice: "Choose another format, such as CSV." },
-  DEPENDENCY_UNAVAILABLE: {
-    title: "Part of the suite is down",
-    advice: "Nothing is lost. Try again in a moment.",
+  HEADER_TOO_LONG: {
+    title: "The header has no end",
+    advice: "Look for a quote in the first line that is never closed.",
   },
-  SHUTTING_DOWN: {
-    title: "The service is restarting",
-    advice: "Nothing is lost. It resumes by itself in a moment.",
+  JSON_PATH_UNKNOWN: {
+    title: "It is not clear where the rows are",
+    advice: "Enter the path of the array with the rows under “How the file is read”.",
   },
+  FILE_UNREADABLE: { title: "The file cannot be read", advice: UNREADABLE },
+  DELIVERY_FAILED: {
+    title: "The file could not be read or passed on",
+    advice: "It was tried five times. Ask your administrator to look into the log of the upload service.",
+  },
+  NOT_A_REPORT: {
+    title: "This is no report of this process",
+    advice: "Download the report of this process, correct it and drop it here. Keep all its columns.",
+  },
+  TOO_MANY_ERRORS: {
+    title: "Too many rows failed",
+    advice: "Correct the file, or allow more failed rows in the pipeline's policy.",
+  },
+  INVALID_ARGUMENT: NOT_VALID,
+  READ_TOO_LONG: { title: "Searching took too long", advice: "Narrow the filter, or choose a shorter time." },
+  TOO_MANY_READS: BUSY,
+  NO_RECORD_YET: { title: "Nothing to look at yet", advice: "Wait until more of the file is sent." },
+  INSPECTION_FAILED: BUSY,
+  PROCESSOR_UNAVAILABLE: {
+    title: "The check of the rows is not available",
+    advice: "No processor runs at the moment. You can start all the same; the rows wait for one.",
+  },
+  CONVERSION_NEEDED: DEFECT,
+  TOO_MANY_DRY_RUNS: BUSY,
+  DRY_RUN_IDLE: BUSY,
+  DRY_RUN_TOO_LONG: TOO_COMPLEX,
+  DRY_RUN_TOO_COMPLEX: TOO_COMPLEX,
+  PIPELINE_TOO_COMPLEX: TOO_COMPLEX,
+  PROCESS_DELETED: { title: "The process was deleted", advice: "Go back to the list of processes." },
+  TABLE_NOT_FOUND: {
+    title: "There is no such table",
+    advice: "Check its name and schema, or ask your administrator for the right to use it.",
+  },
+  TABLE_FORBIDDEN: {
+    title: "The suite may not use this table",
+    advice: "Send the message above to your administrator: it says what to allow.",
+  },
+  TOO_MANY_CALLS: BUSY,
+  TOO_MANY_UNKNOWN_KEYS: {
+    title: "Too many unknown keys came from your address",
+    advice: "Correct the key, and try again in a few minutes.",
+  },
+  NEWER_RELEASE: {
+    title: "The suite is being upgraded",
+    advice: "Nothing is lost. Try again when the upgrade is complete.",
+  },
+  TOKEN_MISSING: SIGN_IN,
+  TOKEN_INVALID: SIGN_IN,
+  KEY_INVALID: {
+    title: "The API key is not valid",
+    advice: "It is unknown, revoked or expired. Ask an administrator of your tenant for another one.",
+  },
+  TENANT_UNKNOWN: { title: "Your tenant was removed", advice: "Ask your administrator." },
+  PIPELINE_NOT_ALLOWED: {
+    title: "The API key is for other pipelines",
+    advice: "Choose one of its pipelines, or use another key.",
+  },
+  TOO_MANY_KEYS: { title: "There are too many API keys", advice: "Revoke those that nobody uses." },
+  TOO_MANY_MEMBERS: { title: "There are too many members", advice: "Remove those who need no access." },
+  LAST_ADMIN: {
+    title: "The tenant needs an admin",
+    advice: "Make another member an admin first.",
+  },
+  METHOD_CLOSED: DEFECT,
+  CONTENT_UNKNOWN: BY_ITSELF,
+  CONVERTER_CRASHED: {
+    title: "Reading the file failed",
+    advice: "Try again. If the problem persists, save the file as CSV and upload that.",
+  },
+  CONVERTER_STOPPING: BY_ITSELF,
+  FILE_MISSING: {
+    title: "The stored file is missing",
+    advice: "Upload the file again, and tell your administrator.",
+  },
+  INGESTION_BUSY: BY_ITSELF,
+  STREAM_INCOMPLETE: BY_ITSELF,
+  BATCH_CONFLICT: DEFECT,
+  OUTCOME_MISMATCH: DEFECT,
+  REPAIRS_A_REPAIR: DEFECT,
+  CERTIFICATE_OF_ANOTHER: DEFECT,
+  DEPENDENCY_UNAVAILABLE: BY_ITSELF,
+  SHUTTING_DOWN: BY_ITSELF,
 };
 
 const BY_CODE: Partial<Record<Code, Advice>> = {
@@ -159,10 +267,7 @@ const BY_CODE: Partial<Record<Code, Advice>> = {
     advice: "Nothing is lost. The page keeps trying and resumes by itself.",
   },
   [Code.DeadlineExceeded]: { title: "This took too long", advice: "Try again in a moment." },
-  [Code.InvalidArgument]: {
-    title: "The request is not valid",
-    advice: "Correct what is marked and try again.",
-  },
+  [Code.InvalidArgument]: NOT_VALID,
   [Code.NotFound]: { title: "Not found", advice: "It may have been removed. Go back to the list." },
   [Code.Unauthenticated]: {
     title: "You are not signed in",

@@ -1,5 +1,9 @@
 import { createTheme, Tooltip } from "@mantine/core";
 
+const OVERLAY = { backgroundOpacity: 0.45 };
+/** The top of a dialog is a <header>, which outside of a section would be the banner of the page. */
+const NO_BANNER = { header: { role: "none" } };
+
 /** Mantine's settings; its colours are in tokens.css. */
 export const theme = createTheme({
   primaryColor: "indigo",
@@ -10,9 +14,11 @@ export const theme = createTheme({
   components: {
     // The scroll lock of dialogs writes a <style>, which the Content-Security-Policy forbids; base.css locks
     // instead. The components are named by string, because importing them would add them to every first load.
-    Modal: { defaultProps: { lockScroll: false, centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
+    Modal: {
+      defaultProps: { lockScroll: false, centered: true, overlayProps: OVERLAY, attributes: NO_BANNER },
+    },
     Drawer: {
-      defaultProps: { lockScroll: false, position: "right", overlayProps: { backgroundOpacity: 0.45 } },
+      defaultProps: { lockScroll: false, position: "right", overlayProps: OVERLAY, attributes: NO_BANNER },
     },
     Tooltip: Tooltip.extend({
       defaultProps: { withArrow: true, openDelay: 250, events: { hover: true, focus: true, touch: true } },

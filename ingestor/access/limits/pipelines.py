@@ -34,6 +34,7 @@ _FREE = frozenset(
         "ingestor.v1.OrchestratorService/ResumeProcess",
         "ingestor.v1.OrchestratorService/RetryRows",
         "ingestor.v1.PipelineService/ListPipelines",
+        "ingestor.v1.ProcessorService/ListLoadedRows",
         "ingestor.v1.ProcessorService/UndoProcess",
         "ingestor.v1.StatusService/DeleteProcess",
         "ingestor.v1.StatusService/DownloadReport",

@@ -250,5 +250,5 @@ def _facts(process: status_pb2.Process) -> ProcessFacts:
     info = process.info
     return ProcessFacts(
         info.process_id, info.tenant, info.pipeline, info.pipeline_version, process.state in TERMINAL,
-        process.expired, info.repairs_process_id,
+        process.expired, info.repairs_process_id, tuple(process.columns),
     )  # fmt: skip

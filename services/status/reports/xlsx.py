@@ -1,6 +1,9 @@
 """Writes a report as an Excel workbook (ECMA-376) in a stream, never holding a whole part in memory or on
 disk.
 
+A wrong cell is filled with colour, and a note says why. A sheet has at most MAX_NOTES of them, since they are
+held until it ends; `_message` says it anyway.
+
 Every cell is an inline string, so Excel does not run it or turn it into a number or a date. Cells are still
 guarded as in CSV, because programs that save one format as the other keep the guards: so a repair can always
 remove them in the same way. The package is a ZIP file with data descriptors; the sheets come before the parts
@@ -10,7 +13,7 @@ that list them. A sheet ends before its XML needs ZIP64, which Excel does not ac
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -18,12 +21,16 @@ from ingestor.outcomes import Notice
 from ingestor.reports import CUT, guard, headings
 from ingestor.services.status.reports.cells import cells
 from ingestor.services.status.reports.writer import ReportWriter, TooManyColumnsError
+from ingestor.services.status.reports.wrong_cells import NONE_WRONG, wrong_cells
+from ingestor.services.status.reports.xlsx_notes import SheetNotes, content_types
 from ingestor.services.status.rows import Row
 
 # https://support.microsoft.com/office/excel-specifications-and-limits
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 MAX_CHARACTERS = 32_767  # of a cell, as UTF-16 code units
+
+MAX_NOTES = 2_000  # of a sheet
 
 _MAX_SHEET_BYTES = 2_000_000_000
 # Level 6 makes files a sixth smaller, but takes half as long again.
@@ -43,16 +50,19 @@ _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _RELATIONSHIPS = f"""{_XML}<Relationships xmlns="{_PACKAGE}/relationships">\
 <Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>"""
 _STYLES = f"""{_XML}<styleSheet xmlns="{_MAIN}"><fonts count="1"><font><sz val="11"/><name val="Calibri"/>\
-</font></fonts><fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill \
-patternType="gray125"/></fill></fills><borders count="1"><border><left/><right/><top/><bottom/><diagonal/>\
+</font></fonts><fills count="3"><fill><patternFill patternType="none"/></fill><fill><patternFill \
+patternType="gray125"/></fill><fill><patternFill patternType="solid"><fgColor rgb="FFFFC7CE"/></patternFill>\
+</fill></fills><borders count="1"><border><left/><right/><top/><bottom/><diagonal/>\
 </border></borders><cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/>\
-</cellStyleXfs><cellXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/></cellXfs>\
+</cellStyleXfs><cellXfs count="2"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>\
+<xf numFmtId="0" fontId="0" fillId="2" borderId="0" xfId="0" applyFill="1"/></cellXfs>\
 <cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>"""
 # The first row is frozen.
-_SHEET = f"""{_XML}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0"><pane ySplit="1" \
-topLeftCell="A2" activePane="bottomLeft" state="frozen"/><selection pane="bottomLeft"/></sheetView>\
-</sheetViews><sheetData>"""
+_SHEET = f"""{_XML}<worksheet xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheetViews>\
+<sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>\
+<selection pane="bottomLeft"/></sheetView></sheetViews><sheetData>"""
 _SHEET_END = "</sheetData></worksheet>"
+_SHEET_END_WITH_NOTES = '</sheetData><legacyDrawing r:id="rId1"/></worksheet>'
 
 
 class XlsxReportWriter(ReportWriter):
@@ -70,6 +80,9 @@ class XlsxReportWriter(ReportWriter):
         self._sheets = 0
         self._row = 0  # rows of the sheet so far
         self._bytes = 0  # of the sheet's XML so far
+        self._columns: tuple[str, ...] = ()
+        self._notes = SheetNotes(MAX_NOTES)  # of the sheet so far
+        self._noted: list[int] = []  # sheets with notes
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
         self._headings = headings(columns, with_state=with_state)
@@ -77,7 +90,7 @@ class XlsxReportWriter(ReportWriter):
             raise TooManyColumnsError(
                 f"XLSX has at most {MAX_COLUMNS:,} columns, not {len(self._headings):,}"
             )
-        self._width, self._with_state = len(columns), with_state
+        self._width, self._with_state, self._columns = len(columns), with_state, tuple(columns)
         self._letters = [column_name(number) for number in range(1, len(self._headings) + 1)]
         self._part("_rels/.rels", _RELATIONSHIPS)
         self._begin_sheet()
@@ -92,7 +105,10 @@ class XlsxReportWriter(ReportWriter):
                 made, size = [], 0
                 self._end_sheet()
                 self._begin_sheet()
-            line = self._line(cells(row, self._width, with_state=self._with_state))
+            line = self._line(
+                cells(row, self._width, with_state=self._with_state),
+                wrong_cells(row, self._columns, self._headings),
+            )
             size += len(line)
             made.append(line)
         self._write("".join(made))
@@ -132,6 +148,7 @@ class XlsxReportWriter(ReportWriter):
             f'{_XML}<Types xmlns="{_PACKAGE}/content-types"><Default Extension="rels" '
             'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
             '<Default Extension="xml" ContentType="application/xml"/>'
+            f"{content_types(self._noted)}"
             f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPE}.sheet.main+xml"/>'
             f'<Override PartName="/xl/styles.xml" ContentType="{_TYPE}.styles+xml"/>{types}</Types>',
         )
@@ -162,29 +179,50 @@ class XlsxReportWriter(ReportWriter):
 
     def _end_sheet(self) -> None:
         assert self._sheet is not None, "no header was written"
-        self._write(_SHEET_END)
+        notes = self._notes
+        self._write(_SHEET_END_WITH_NOTES if notes else _SHEET_END)
         self._sheet.close()
+        if notes:
+            self._noted.append(self._sheets)
+            for name, text in notes.parts(self._sheets):
+                self._part(name, text)
+            self._notes = SheetNotes(MAX_NOTES)
 
     def _write(self, text: str) -> None:
         assert self._sheet is not None, "no header was written"
         self._bytes += self._sheet.write(text.encode())
 
-    def _line(self, texts: list[str]) -> str:
-        """A row's XML, without empty cells."""
+    def _line(self, texts: list[str], wrong: Mapping[int, str] = NONE_WRONG) -> str:
+        """A row's XML, without empty cells; `wrong` has the note of each cell to mark, by its column from
+        0."""
         self._row = number = self._row + 1
+        for column, note in wrong.items():
+            self._notes.add(number, column, self._letters[column], _escaped(note))
         texts = [guard(text) for text in texts]
         whole = "".join(texts)
         # Most rows have nothing to escape, which is found out at once for all of their cells.
         if len(whole) > MAX_CHARACTERS // 2 or _ODD.search(whole):
             texts = [_escaped(text) for text in texts]
-        line = "".join(
-            [
-                f'<c r="{letter}{number}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
-                for letter, text in zip(self._letters, texts, strict=True)
-                if text
+        parts = [
+            f'<c r="{letter}{number}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+            for letter, text in zip(self._letters, texts, strict=True)
+            if text and not wrong
+        ]
+        if wrong:
+            parts = [
+                _cell(f"{letter}{number}", text, marked=column in wrong)
+                for column, (letter, text) in enumerate(zip(self._letters, texts, strict=True))
+                if text or column in wrong
             ]
-        )
+        line = "".join(parts)
         return f'<row r="{number}">{line}</row>'
+
+
+def _cell(place: str, text: str, *, marked: bool) -> str:
+    style = ' s="1"' if marked else ""
+    if not text:
+        return f'<c r="{place}"{style}/>'
+    return f'<c r="{place}"{style} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
 
 class _Sink:

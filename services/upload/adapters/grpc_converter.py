@@ -49,6 +49,8 @@ class GrpcConverter(Converter, Inspector):
                     columns=repaired.columns,
                     row_count=repaired.row_count,
                     empty_is_null=repaired.empty_is_null,
+                    delimiter=repaired.delimiter,
+                    quote=repaired.quote,
                 )
             )
         found = await self._convert(request)

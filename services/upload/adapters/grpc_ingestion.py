@@ -27,7 +27,9 @@ class GrpcIngestion(Ingestion):
             found = await self._stub.PrepareRepair(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
-        table = OriginalTable(tuple(found.columns), found.row_count, found.empty_is_null)
+        table = OriginalTable(
+            tuple(found.columns), found.row_count, found.empty_is_null, found.delimiter, found.quote
+        )
         return Repair(found.process_id, found.pipeline, found.pipeline_version, table)
 
     async def begin(self, delivery: Delivery) -> int | None:

@@ -47,7 +47,9 @@ class ConverterApi(converter_pb2_grpc.ConverterServiceServicer):
         repaired = None
         if request.HasField("repaired"):
             table = request.repaired
-            repaired = OriginalTable(tuple(table.columns), table.row_count, table.empty_is_null)
+            repaired = OriginalTable(
+                tuple(table.columns), table.row_count, table.empty_is_null, table.delimiter, table.quote
+            )
         if request.as_is_only:
             yield converter_pb2.ConvertResponse()  # it works: if it is lost from now on, it has crashed
             with _errors(request.file):

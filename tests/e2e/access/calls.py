@@ -83,6 +83,9 @@ _REQUESTS: dict[str, Callable[[Names], Message | Sequence[Message]]] = {
     "PipelineService/ListPipelines": lambda n: pipelines.ListPipelinesRequest(),
     "ProcessorService/DryRun": lambda n: [processor.DryRunRequest(pipeline=n.pipeline, data=b"id\n1\n")],
     "ProcessorService/UndoProcess": lambda n: processor.UndoProcessRequest(process_id=n.process),
+    "ProcessorService/ListLoadedRows": lambda n: processor.ListLoadedRowsRequest(
+        process_id=n.process, with_counts=True
+    ),
     "ProcessorService/DescribeTable": lambda n: processor.DescribeTableRequest(table=n.table),
     "StatusService/GetProcess": lambda n: status_pb2.GetProcessRequest(process_id=n.process),
     "StatusService/ListProcesses": lambda n: status_pb2.ListProcessesRequest(),

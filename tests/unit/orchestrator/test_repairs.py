@@ -88,7 +88,7 @@ async def test_what_a_repair_would_be() -> None:
     for batch in suite.sent():
         await suite.conclude(batch, {7: "type-error"})
     found = await suite.repairs.prepare(suite.process)
-    assert (found.file, found.table) == (suite.file, OriginalTable(("id", "name"), ROWS, False))
+    assert (found.file, found.table) == (suite.file, OriginalTable(("id", "name"), ROWS, False, ",", '"'))
     # A repair's own failed rows are those of what it repairs.
     repair = replace(suite.file, process_id=str(uuid.uuid4()), repairs=suite.process)
     await suite.service.begin(repair, None)

@@ -238,3 +238,59 @@ def test_a_report_written_by_csv_and_saved_again_by_pythons_csv_module() -> None
     again = io.StringIO(newline="")
     csv.writer(again, delimiter="\t", quoting=csv.QUOTE_ALL).writerows(lines)
     assert read(again.getvalue().encode())[0] == {1: ["=1", "a\nb"], 2: ["'@x", 'say "hi"']}
+
+
+SPLIT = OriginalTable(("id", "name"), 100, False, ",", '"')
+
+
+def unsplit(number: int, text: str, code: str = "extra-cell") -> Row:
+    """A row whose record could not be split."""
+    return Row(number, number + 1, 1, RowState.FAILED, (RowError(code, "", text, "bad", "parse"),), ())
+
+
+@pytest.mark.parametrize("kind", [ReportFormat.CSV, ReportFormat.XLSX])
+def test_a_record_that_could_not_be_split_loads_when_its_text_is_corrected(kind: ReportFormat) -> None:
+    rows = [
+        unsplit(3, "3,Ada"),
+        unsplit(4, '4,"a, ""b"""', "quote-error"),
+        unsplit(5, "5,a,b"),
+        unsplit(6, '6,"open', "quote-error"),
+        unsplit(7, "7,x\n8,y"),
+        unsplit(8, "=8,-x"),
+        row(9, "9", "not touched"),
+    ]
+    found, rejected = read(report(kind, SPLIT.columns, rows), SPLIT, f"r.{kind.name.lower()}")
+    assert found == {3: ["3", "Ada"], 4: ["4", 'a, "b"'], 8: ["=8", "-x"], 9: ["9", "not touched"]}
+    assert rejected == [
+        (3, "failed", "extra-cell"), (4, "failed", "quote-error"), (5, "failed", "extra-cell")
+    ]  # fmt: skip
+
+
+def test_a_text_that_still_cannot_be_split_is_kept_as_it_is() -> None:
+    data = report(ReportFormat.CSV, SPLIT.columns, [unsplit(5, "5,a,b")])
+    file = io.BytesIO(data)
+    lines = b"".join(repair_content(file, open_plan(file, len(data), "r.csv", parse_options("{}")), SPLIT))
+    _, _, body = lines.partition(b"\n")
+    width = len(EXTRA_COLUMNS) + 1 + len(SPLIT.columns)
+    (rejected,) = from_normal_form(read_csv_slice(body, width, Dialect(), empty_is_null=True)).rejected
+    assert rejected.errors[0].value == "5,a,b"
+
+
+@pytest.mark.parametrize(
+    ("table", "found", "why"),
+    [
+        (TABLE, unsplit(3, "3,Ada"), "skipped"),  # its records are no delimited text
+        (SPLIT, unsplit(3, "3,\\xE9", "encoding-error"), "skipped"),  # no text of the file
+        (SPLIT, unsplit(3, "3," + "x" * 1022), "failed"),  # only the beginning
+        (SPLIT, unsplit(3, "3,Ada", "primary-key"), "skipped"),  # the key of a displaced row
+    ],
+)
+def test_texts_that_are_not_split(table: OriginalTable, found: Row, why: str) -> None:
+    rows, rejected = read(report(ReportFormat.CSV, table.columns, [found]), table)
+    assert rows == {}
+    assert [state for _, state, _ in rejected] == [why]
+
+
+def test_cells_that_were_filled_in_count_not_the_text() -> None:
+    data = f"id,name,_row,_code,_field,_value\n3,Eve,3,extra-cell,,{chr(34)}3,Ada,x{chr(34)}\n".encode()
+    assert read(data, SPLIT) == ({3: ["3", "Eve"]}, [])

@@ -56,6 +56,8 @@ def xml_rows(data: bytes, sheet: int = 1) -> list[dict[str, str]]:
     for row in root.iter(f"{MAIN}row"):
         cells = {}
         for cell in row.iter(f"{MAIN}c"):
+            if len(cell) == 0:  # empty, but marked
+                continue
             assert cell.get("t") == "inlineStr"  # a text, whatever it looks like
             text = "".join(part.text or "" for part in cell.iter(f"{MAIN}t"))
             cells[cell.attrib["r"]] = re.sub(

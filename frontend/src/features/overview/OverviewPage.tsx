@@ -58,27 +58,33 @@ export function OverviewPage() {
       >
         What is loading, and what has been loaded.
       </PageHeader>
-      <Loaded query={overview} lines={2}>
-        {(data) => <StateTiles states={data.states} />}
-      </Loaded>
+      <StateTiles states={overview.data?.states} />
       <div className={classes.pair}>
         <Panel title="Rows">
-          <Loaded query={overview}>{(data) => <RowsChart overview={data} range={range} />}</Loaded>
+          <div className={classes.chartPlace}>
+            <Loaded query={overview}>{(data) => <RowsChart overview={data} range={range} />}</Loaded>
+          </div>
         </Panel>
         <Panel title="Processes that ended">
-          <Loaded query={overview}>{(data) => <ProcessesChart overview={data} range={range} />}</Loaded>
+          <div className={classes.chartPlace}>
+            <Loaded query={overview}>{(data) => <ProcessesChart overview={data} range={range} />}</Loaded>
+          </div>
         </Panel>
       </div>
       <div className={classes.pair}>
         <Panel title="Storage">
-          <Loaded query={storage} lines={2}>
-            {(data) => <StoragePanel storage={data} />}
-          </Loaded>
+          <div className={classes.gaugePlace}>
+            <Loaded query={storage} lines={2}>
+              {(data) => <StoragePanel storage={data} />}
+            </Loaded>
+          </div>
         </Panel>
         <Panel title="Queues">
-          <Loaded query={queues} lines={2}>
-            {(data) => <QueuesPanel queues={data} />}
-          </Loaded>
+          <div className={classes.gaugePlace}>
+            <Loaded query={queues} lines={2}>
+              {(data) => <QueuesPanel queues={data} />}
+            </Loaded>
+          </div>
         </Panel>
       </div>
       <div className={classes.lists}>
@@ -97,23 +103,25 @@ export function OverviewPage() {
             <ProcessTable processes={processes} />
           )}
         </Panel>
-        <Panel
-          title="Latest failures"
-          aside={
-            <Link to="/processes" search={{ state: "FAILED" }}>
-              All failures
-            </Link>
-          }
-          flush
-        >
-          {failures.isError ? (
-            <ErrorState error={failures.error} onRetry={() => void failures.refetch()} />
-          ) : failures.isPending ? (
-            <LoadingState lines={3} label="Loading failures" />
-          ) : (
-            <Failures processes={failures.data.pages[0]?.processes ?? []} />
-          )}
-        </Panel>
+        {!latest.isPending && (
+          <Panel
+            title="Latest failures"
+            aside={
+              <Link to="/processes" search={{ state: "FAILED" }}>
+                All failures
+              </Link>
+            }
+            flush
+          >
+            {failures.isError ? (
+              <ErrorState error={failures.error} onRetry={() => void failures.refetch()} />
+            ) : failures.isPending ? (
+              <LoadingState lines={3} label="Loading failures" />
+            ) : (
+              <Failures processes={failures.data.pages[0]?.processes ?? []} />
+            )}
+          </Panel>
+        )}
       </div>
     </>
   );

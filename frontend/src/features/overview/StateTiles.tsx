@@ -6,17 +6,13 @@ import { toNumber } from "@/lib/proto";
 import { processLook } from "@/lib/states";
 import classes from "./OverviewPage.module.css";
 
-/** Groups that are shown even when empty. */
-const ALWAYS: readonly string[] = ["Running", "Completed", "With errors", "Failed"];
-
-/** How many processes are in each state; each tile links to them. */
-export function StateTiles({ states }: { readonly states: readonly StateCount[] }) {
-  const counts = new Map(states.map(({ state, count }) => [ProcessState[state] ?? "", toNumber(count)]));
+/** How many processes are in each state, undefined while unknown; each tile links to them. */
+export function StateTiles({ states }: { readonly states: readonly StateCount[] | undefined }) {
+  const counts = new Map(states?.map(({ state, count }) => [ProcessState[state] ?? "", toNumber(count)]));
   return (
     <nav className={classes.tiles} aria-label="Processes by state">
       {STATE_GROUPS.map(({ label, words }) => {
         const count = words.reduce((sum, word) => sum + (counts.get(word) ?? 0), 0);
-        if (count === 0 && !ALWAYS.includes(label)) return null;
         const state = ProcessState[words[words.length - 1] as keyof typeof ProcessState];
         return (
           <Link
@@ -30,7 +26,7 @@ export function StateTiles({ states }: { readonly states: readonly StateCount[] 
               <i className={classes.dot} data-tone={processLook(state).tone} aria-hidden />
               {label}
             </span>
-            <strong>{formatCount(count)}</strong>
+            <strong>{states === undefined ? "–" : formatCount(count)}</strong>
           </Link>
         );
       })}

@@ -143,6 +143,11 @@ class Lineage:
         )
         return f"coalesce({known}, '{NO_PROCESS}')"
 
+    @property
+    def row_number(self) -> str:
+        """The number of the row; NULL if it has no lineage."""
+        return f"there.{ROW_COLUMN}" if self.in_columns else self._own("row_number")
+
     def older_than(self, come: str) -> str:
         """A condition: the row comes before the row `come`, which has columns for the lineage."""
         other = f"({come}.{PROCESS_COLUMN}, {come}.{ROW_COLUMN})"

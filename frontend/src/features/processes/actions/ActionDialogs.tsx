@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { orchestratorClient, processorClient, statusClient } from "@/api/clients";
-import type { ErrorGroup, Process } from "@/api/contract";
+import { type ErrorGroup, type Process, ProcessState } from "@/api/contract";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
@@ -10,7 +10,8 @@ import { formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { processKeys } from "../queries";
 import classes from "./Actions.module.css";
-import { type Action, RETRYABLE_CODES } from "./actions";
+import { type Action, RETRYABLE_CODES, whatStays } from "./actions";
+import { ChangedMeanwhile, hasChanged, refetchProcess } from "./changed";
 import type { ProcessActionsProps } from "./ProcessActions";
 
 interface ActionDialogsProps extends ProcessActionsProps {
@@ -37,34 +38,15 @@ interface Wording {
   readonly dangerous?: boolean;
 }
 
-function wordingOf(
-  action: Exclude<Action, "undo">,
-  process: Process,
-  groups: readonly ErrorGroup[],
-): Wording {
+/** Actions that are confirmed without a dry run. */
+type Confirmed = Exclude<Action, "undo" | "pause" | "resume">;
+
+function wordingOf(action: Confirmed, process: Process, groups: readonly ErrorGroup[]): Wording {
   const loaded = toNumber(process.counts?.succeeded);
   const retryable = groups
     .filter(({ code }) => RETRYABLE_CODES.includes(code))
     .reduce((sum, { count }) => sum + toNumber(count), 0);
   switch (action) {
-    case "pause":
-      return {
-        title: "Pause this process?",
-        what: (
-          <p>
-            Reading stops until someone resumes the process. Batches already in the queue are still loaded.
-          </p>
-        ),
-        permanent: null,
-        confirm: "Pause",
-      };
-    case "resume":
-      return {
-        title: "Resume this process?",
-        what: <p>Reading continues where it was paused. Nothing is loaded twice.</p>,
-        permanent: null,
-        confirm: "Resume",
-      };
     case "cancel":
       return {
         title: "Cancel this process?",
@@ -74,10 +56,12 @@ function wordingOf(
               Reading stops, and batches waiting in the queue are not loaded. Rows without an outcome become
               “unprocessed”.
             </p>
-            <p>
-              {plural(loaded, "loaded row")} will stay in the table; undo the process afterwards to take them
-              out.
-            </p>
+            {loaded > 0 && (
+              <p>
+                {plural(loaded, "loaded row")} will stay in the table
+                {process.info?.repairsProcessId ? "." : "; undo the process afterwards to take them out."}
+              </p>
+            )}
           </>
         ),
         permanent: "a cancelled process cannot be resumed. To load the rest, upload the file again.",
@@ -103,14 +87,13 @@ function wordingOf(
         what: (
           <>
             <p>The file, the report, and the records of its batches and rows are removed.</p>
-            <p>
-              {loaded > 0
-                ? `${plural(loaded, "loaded row")} will stay in the table. To take them out, undo the process before you delete it.`
-                : "It has loaded no rows."}
-            </p>
+            <p>{whatStays(process)}</p>
           </>
         ),
-        permanent: "none of this can be restored, and the process can no longer be undone or repaired.",
+        permanent:
+          process.state === ProcessState.UNDONE
+            ? "none of this can be restored."
+            : "none of this can be restored, and the process can no longer be undone or repaired.",
         confirm: "Delete process",
         dangerous: true,
       };
@@ -122,20 +105,14 @@ function SimpleDialog({ asked, process, groups, onClose }: ActionDialogsProps) {
   const queryClient = useQueryClient();
   const navigate = useNavigate();
   const processId = process.info?.processId ?? "";
-  const action = asked === "undo" ? null : asked;
+  const action = asked === "undo" || asked === "pause" || asked === "resume" ? null : asked;
   // Keeps the text while the dialog fades out.
-  const [shown, setShown] = useState<Exclude<Action, "undo"> | null>(null);
+  const [shown, setShown] = useState<Confirmed | null>(null);
   if (action !== null && action !== shown) setShown(action);
 
   const mutation = useMutation({
-    mutationFn: async (what: Exclude<Action, "undo">): Promise<string | null> => {
+    mutationFn: async (what: Confirmed): Promise<string | null> => {
       switch (what) {
-        case "pause":
-          await orchestratorClient.pauseProcess({ processId });
-          return null;
-        case "resume":
-          await orchestratorClient.resumeProcess({ processId });
-          return null;
         case "cancel":
           await orchestratorClient.cancelProcess({ processId });
           return null;
@@ -159,6 +136,7 @@ function SimpleDialog({ asked, process, groups, onClose }: ActionDialogsProps) {
       void queryClient.invalidateQueries({ queryKey: processKeys.parts(processId) });
       if (created) void navigate({ to: "/processes/$processId", params: { processId: created } });
     },
+    onError: () => refetchProcess(queryClient, processId),
   });
   if (shown === null) return null;
   const { title, what, permanent, confirm, dangerous = false } = wordingOf(shown, process, groups);
@@ -166,18 +144,19 @@ function SimpleDialog({ asked, process, groups, onClose }: ActionDialogsProps) {
     <ConfirmDialog
       opened={action !== null}
       title={title}
-      permanent={permanent}
+      permanent={hasChanged(mutation.error) ? null : permanent}
       confirm={confirm}
       dangerous={dangerous}
       busy={mutation.isPending}
-      error={mutation.error}
+      error={hasChanged(mutation.error) ? null : mutation.error}
+      disabled={hasChanged(mutation.error)}
       onConfirm={() => mutation.mutate(shown)}
       onClose={() => {
         mutation.reset();
         onClose();
       }}
     >
-      {what}
+      {hasChanged(mutation.error) ? <ChangedMeanwhile process={process} /> : what}
     </ConfirmDialog>
   );
 }

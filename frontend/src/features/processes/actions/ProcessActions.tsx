@@ -11,10 +11,13 @@ import { lazy, Suspense, useState } from "react";
 import type { ErrorGroup, Process } from "@/api/contract";
 import { useMayAll } from "@/features/access";
 import { type Action, actionsFor, METHODS } from "./actions";
+import { isAtOnce, useAtOnce } from "./use-at-once";
 
 const ActionDialogs = lazy(() =>
   import("./ActionDialogs").then(({ ActionDialogs }) => ({ default: ActionDialogs })),
 );
+
+const NotDone = lazy(() => import("./NotDone").then(({ NotDone }) => ({ default: NotDone })));
 
 const BUTTONS = {
   pause: { label: "Pause", icon: IconPlayerPause },
@@ -30,11 +33,12 @@ export interface ProcessActionsProps {
   readonly groups: readonly ErrorGroup[];
 }
 
-/** What the person may do with a process in its state; each action explains itself before it runs. */
+/** What the person may do with a process in its state; what cannot be taken back explains itself before it runs. */
 export function ProcessActions({ process, groups }: ProcessActionsProps) {
   const [asked, setAsked] = useState<Action | null>(null);
   const [wanted, setWanted] = useState(false);
   const may = useMayAll();
+  const atOnce = useAtOnce(process.info?.processId ?? "");
   return (
     <>
       {actionsFor(
@@ -46,10 +50,16 @@ export function ProcessActions({ process, groups }: ProcessActionsProps) {
           const { label, icon: Icon } = BUTTONS[action];
           return (
             <Button
-              key={action}
+              // Pausing and resuming are one button, which keeps the focus.
+              key={isAtOnce(action) ? "pause" : action}
+              loading={isAtOnce(action) && atOnce.isPending}
               variant="default"
               leftSection={<Icon size={16} stroke={1.75} aria-hidden />}
               onClick={() => {
+                if (isAtOnce(action)) {
+                  atOnce.mutate(action);
+                  return;
+                }
                 setWanted(true);
                 setAsked(action);
               }}
@@ -58,6 +68,16 @@ export function ProcessActions({ process, groups }: ProcessActionsProps) {
             </Button>
           );
         })}
+      {atOnce.isError && (
+        <Suspense fallback={null}>
+          <NotDone
+            title={atOnce.variables === "pause" ? "Not paused" : "Not resumed"}
+            error={atOnce.error}
+            process={process}
+            onClose={atOnce.reset}
+          />
+        </Suspense>
+      )}
       {wanted && (
         <Suspense fallback={null}>
           <ActionDialogs asked={asked} process={process} groups={groups} onClose={() => setAsked(null)} />

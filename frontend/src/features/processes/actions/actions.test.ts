@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { ProcessSchema, ProcessState } from "@/api/contract";
-import { actionsFor, canRepair } from "./actions";
+import { actionsFor, canRepair, whatStays } from "./actions";
 
 function process(state: ProcessState, more: { failed?: bigint; repairs?: string; expired?: boolean } = {}) {
   return create(ProcessSchema, {
@@ -39,4 +39,18 @@ it("repairs failed rows of ended processes whose records are stored", () => {
   expect(canRepair(process(ProcessState.COMPLETED, {}))).toBe(false);
   expect(canRepair(process(ProcessState.COMPLETED_WITH_ERRORS, { failed: 1n, expired: true }))).toBe(false);
   expect(canRepair(process(ProcessState.UNDONE, { failed: 1n }))).toBe(false);
+});
+
+it("tells what of the rows stays in the table when a process is deleted", () => {
+  const undone = (kept: bigint) =>
+    create(ProcessSchema, {
+      state: ProcessState.UNDONE,
+      counts: { read: 10n, succeeded: 5n },
+      undo: { removed: 5n - kept, kept },
+    });
+  expect(whatStays(process(ProcessState.COMPLETED))).toMatch(/^5 loaded rows will stay .* undo the process/);
+  expect(whatStays(process(ProcessState.COMPLETED, { repairs: "x" }))).toMatch(/the repaired process/);
+  expect(whatStays(undone(0n))).toBe("Its rows were taken out of the table when it was undone.");
+  expect(whatStays(undone(2n))).toMatch(/2 rows that had changed later stayed/);
+  expect(whatStays(create(ProcessSchema, { state: ProcessState.FAILED }))).toBe("It has loaded no rows.");
 });

@@ -7,6 +7,7 @@ import {
   ProcessState,
   StatusService,
 } from "@/api/contract";
+import { plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
 
@@ -53,4 +54,21 @@ export function canRepair(process: Process): boolean {
     !process.expired &&
     toNumber(process.counts?.failed) > 0
   );
+}
+
+/** What is in the table after the process is deleted. */
+export function whatStays(process: Process): string {
+  const loaded = toNumber(process.counts?.succeeded);
+  if (process.state === ProcessState.UNDONE) {
+    const kept = toNumber(process.undo?.kept);
+    return kept > 0
+      ? `Its rows were taken out of the table when it was undone; ${plural(kept, "row")} that had changed later stayed and will stay.`
+      : "Its rows were taken out of the table when it was undone.";
+  }
+  if (loaded === 0) return "It has loaded no rows.";
+  const stay = `${plural(loaded, "loaded row")} will stay in the table.`;
+  if (process.info?.repairsProcessId) {
+    return `${stay} They belong to the repaired process, and are taken out when that one is undone.`;
+  }
+  return `${stay} To take them out, undo the process before you delete it.`;
 }

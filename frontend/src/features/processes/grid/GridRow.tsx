@@ -1,10 +1,11 @@
 import { memo } from "react";
-import { type Row, RowState } from "@/api/contract";
+import { RowState } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { rowLook } from "@/lib/states";
 import { errorsByCell, errorText } from "./columns";
 import classes from "./Grid.module.css";
+import type { ListedRow } from "./source";
 
 interface FixedColumn {
   readonly key: "row" | "line" | "state" | "problem";
@@ -40,7 +41,7 @@ export interface GridShape {
 interface GridRowProps extends GridShape {
   readonly index: number;
   /** Undefined while it is being fetched. */
-  readonly row: Row | undefined;
+  readonly row: ListedRow | undefined;
   readonly rowNumber: number | undefined;
   /** The active column, when the active cell is in this row. */
   readonly active: number | null;
@@ -101,14 +102,14 @@ export const GridRow = memo(function GridRow(props: GridRowProps) {
 
 function fixedContent(
   key: FixedColumn["key"],
-  row: Row | undefined,
+  row: ListedRow | undefined,
   rowNumber: number | undefined,
   words: string,
 ) {
   if (key === "row") return rowNumber === undefined ? "" : formatCount(rowNumber);
   if (row === undefined) return key === "problem" ? "" : <span className={classes.wait} aria-hidden />;
   if (key === "line") return toNumber(row.lineNumber) > 0 ? formatCount(row.lineNumber) : "";
-  if (key === "problem") return words;
+  if (key === "problem") return row.gone ? <span className={classes.gone}>Not in the table now</span> : words;
   const { label, tone } = rowLook(row.state);
   return (
     <span

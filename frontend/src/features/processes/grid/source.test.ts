@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
 import { type Row, RowSchema } from "@/api/contract";
-import { type FetchRows, FilteredRows, NumberedRows, patient } from "./source";
+import { type FetchRows, type FillRows, FilteredRows, NumberedRows, patient } from "./source";
 
 function row(number: number): Row {
   return create(RowSchema, { rowNumber: BigInt(number) });
@@ -62,6 +62,40 @@ describe("NumberedRows", () => {
     await vi.waitFor(() => expect(rows.error).toBeInstanceOf(ConnectError));
     broken = false;
     rows.retry();
+    await vi.waitFor(() => expect(rows.at(0)).toBeDefined());
+    expect(rows.error).toBeNull();
+  });
+});
+
+describe("rows that are filled in", () => {
+  const fill: FillRows = async (rows) => rows.map((row) => ({ ...row, cells: [`cell ${row.rowNumber}`] }));
+
+  it("are shown first as they are, then filled in, page by page", async () => {
+    const { fetchRows } = server(300);
+    const rows = new NumberedRows(fetchRows, fill);
+    rows.update(300, "a");
+    rows.want(90, 120);
+    await vi.waitFor(() => expect(rows.at(120)?.cells).toEqual(["cell 121"]));
+    expect(rows.at(90)?.cells).toEqual(["cell 91"]);
+    // What was filled in stays while the page is fetched again.
+    rows.update(300, "b");
+    await vi.waitFor(() => expect(rows.at(120)?.cells).toEqual(["cell 121"]));
+  });
+
+  it("are filled in behind a filter, too", async () => {
+    const { fetchRows } = server(1000);
+    const rows = new FilteredRows(fetchRows, "status=SUCCEEDED", fill);
+    rows.want(0, 20);
+    await vi.waitFor(() => expect(rows.at(199)?.cells).toEqual(["cell 200"]));
+    rows.want(180, 220);
+    await vi.waitFor(() => expect(rows.at(399)?.cells).toEqual(["cell 400"]));
+  });
+
+  it("are shown without it when that fails", async () => {
+    const { fetchRows } = server(10);
+    const rows = new NumberedRows(fetchRows, () => Promise.reject(new Error("no")));
+    rows.update(10, "a");
+    rows.want(0, 9);
     await vi.waitFor(() => expect(rows.at(0)).toBeDefined());
     expect(rows.error).toBeNull();
   });

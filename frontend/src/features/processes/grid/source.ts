@@ -15,13 +15,21 @@ export type FetchRows = (
   signal: AbortSignal,
 ) => Promise<RowsPage>;
 
+/** A row of the list; `gone`: it was loaded, but its table does not have it now. */
+export interface ListedRow extends Row {
+  readonly gone?: boolean;
+}
+
+/** Fills in cells that the ledger does not have; the same rows in the same order. */
+export type FillRows = (rows: readonly Row[], signal: AbortSignal) => Promise<readonly ListedRow[]>;
+
 export interface RowSource {
   /** Rows to scroll over; grows. */
   readonly length: number;
   /** Whether more rows follow. */
   readonly more: boolean;
   /** The row at an index from 0, if it has been fetched. */
-  at(index: number): Row | undefined;
+  at(index: number): ListedRow | undefined;
   /** Fetches these rows if needed; called whenever the visible rows change. */
   want(first: number, last: number): void;
   /** The number of the row at an index; undefined while unknown. */
@@ -41,10 +49,30 @@ abstract class Source {
   error: unknown = null;
   version = 0;
   protected readonly fetchRows: FetchRows;
+  protected fill: FillRows | null;
+  /** The fill that is running. */
+  protected filling: AbortController | null = null;
   private readonly listeners = new Set<() => void>();
 
-  constructor(fetchRows: FetchRows) {
+  constructor(fetchRows: FetchRows, fill: FillRows | null = null) {
     this.fetchRows = fetchRows;
+    this.fill = fill;
+  }
+
+  /** Fills rows in, one page at a time; null when that fails, and no more are filled in then. */
+  protected async filled(rows: readonly Row[]): Promise<readonly ListedRow[] | null> {
+    const { fill } = this;
+    if (fill === null) return null;
+    const controller = new AbortController();
+    this.filling = controller;
+    try {
+      return await fill(rows, controller.signal);
+    } catch {
+      this.fill = null;
+      return null;
+    } finally {
+      this.filling = null;
+    }
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -59,11 +87,13 @@ abstract class Source {
 }
 
 const PAGE = 100;
+const FILTERED_PAGE = 200;
 const KEPT_PAGES = 120;
 const AT_ONCE = 2;
 
 interface Page {
-  readonly rows: ReadonlyMap<number, Row>;
+  readonly rows: ReadonlyMap<number, ListedRow>;
+  readonly filled: boolean;
   /** The counts of the process at the time of the fetch: different counts may mean different rows. */
   readonly seen: string;
 }
@@ -88,7 +118,7 @@ export class NumberedRows extends Source implements RowSource {
     this.pump();
   }
 
-  at(index: number): Row | undefined {
+  at(index: number): ListedRow | undefined {
     return this.pages.get(Math.floor(index / PAGE))?.rows.get(index + 1);
   }
 
@@ -116,10 +146,13 @@ export class NumberedRows extends Source implements RowSource {
   }
 
   close(): void {
+    this.fill = null;
+    this.filling?.abort();
     for (const controller of this.running.values()) controller.abort();
   }
 
   private pump(): void {
+    this.fillNext();
     for (let page = this.wanted[0]; page <= this.wanted[1]; page += 1) {
       if (this.running.size >= AT_ONCE) return;
       if (page * PAGE >= this.length) return;
@@ -127,6 +160,27 @@ export class NumberedRows extends Source implements RowSource {
       if (this.running.has(page) || this.failed.has(page) || here?.seen === this.counts) continue;
       void this.load(page);
     }
+  }
+
+  private fillNext(): void {
+    if (this.fill === null || this.filling !== null) return;
+    for (let page = this.wanted[0]; page <= this.wanted[1]; page += 1) {
+      const here = this.pages.get(page);
+      if (here !== undefined && !here.filled) {
+        void this.fillPage(page, here);
+        return;
+      }
+    }
+  }
+
+  private async fillPage(page: number, here: Page): Promise<void> {
+    const rows = await this.filled([...here.rows.values()]);
+    if (rows === null) return;
+    if (this.pages.get(page) === here) {
+      this.pages.set(page, { ...here, rows: byNumber(rows), filled: true });
+      this.changed();
+    }
+    this.fillNext();
   }
 
   private async load(page: number): Promise<void> {
@@ -137,8 +191,10 @@ export class NumberedRows extends Source implements RowSource {
       const first = page * PAGE + 1;
       const filter = `row>=${first}`;
       const found = await this.fetchRows({ filter, pageSize: PAGE, pageToken: "" }, controller.signal);
+      const before = this.pages.get(page);
+      const rows = byNumber(found.rows.map((row) => stillFilled(row, before?.rows)));
       this.pages.delete(page);
-      this.pages.set(page, { rows: new Map(found.rows.map((row) => [toNumber(row.rowNumber), row])), seen });
+      this.pages.set(page, { rows, filled: false, seen });
       for (const oldest of this.pages.keys()) {
         if (this.pages.size <= KEPT_PAGES) break;
         this.pages.delete(oldest);
@@ -157,18 +213,30 @@ export class NumberedRows extends Source implements RowSource {
   }
 }
 
+function byNumber(rows: readonly ListedRow[]): ReadonlyMap<number, ListedRow> {
+  return new Map(rows.map((row) => [toNumber(row.rowNumber), row]));
+}
+
+/** The row with what was filled in before, until it is filled in again. */
+function stillFilled(row: Row, before: ReadonlyMap<number, ListedRow> | undefined): ListedRow {
+  const old = before?.get(toNumber(row.rowNumber));
+  if (old === undefined || old.state !== row.state || row.cells.length > 0) return row;
+  return { ...row, cells: old.cells, gone: old.gone ?? false };
+}
+
 /** Filtered rows: their positions are unknown until found, so they are fetched page by page. */
 export class FilteredRows extends Source implements RowSource {
   more = true;
-  private readonly rows: Row[] = [];
+  private readonly rows: ListedRow[] = [];
+  private filledTo = 0;
   private readonly filter: string;
   private pageToken = "";
   private wantedTo = 0;
   private running: AbortController | null = null;
 
   /** `filter` has the syntax of ListRowsRequest.filter, with `row>=` when it starts after row 1. */
-  constructor(fetchRows: FetchRows, filter: string) {
-    super(fetchRows);
+  constructor(fetchRows: FetchRows, filter: string, fill: FillRows | null = null) {
+    super(fetchRows, fill);
     this.filter = filter;
   }
 
@@ -176,7 +244,7 @@ export class FilteredRows extends Source implements RowSource {
     return this.rows.length;
   }
 
-  at(index: number): Row | undefined {
+  at(index: number): ListedRow | undefined {
     return this.rows[index];
   }
 
@@ -208,7 +276,20 @@ export class FilteredRows extends Source implements RowSource {
   }
 
   close(): void {
+    this.fill = null;
+    this.filling?.abort();
     this.running?.abort();
+  }
+
+  private async fillNext(): Promise<void> {
+    if (this.fill === null || this.filling !== null || this.filledTo >= this.rows.length) return;
+    const from = this.filledTo;
+    const rows = await this.filled(this.rows.slice(from, from + FILTERED_PAGE));
+    if (rows === null) return;
+    this.rows.splice(from, rows.length, ...rows);
+    this.filledTo = from + rows.length;
+    this.changed();
+    await this.fillNext();
   }
 
   private async pump(): Promise<void> {
@@ -218,10 +299,11 @@ export class FilteredRows extends Source implements RowSource {
     this.running = controller;
     try {
       const page = await this.fetchRows(
-        { filter: this.filter, pageSize: 200, pageToken: this.pageToken },
+        { filter: this.filter, pageSize: FILTERED_PAGE, pageToken: this.pageToken },
         controller.signal,
       );
       this.rows.push(...page.rows);
+      void this.fillNext();
       this.pageToken = page.nextPageToken;
       this.more = page.nextPageToken !== "";
     } catch (error) {
@@ -235,10 +317,10 @@ export class FilteredRows extends Source implements RowSource {
 }
 
 /** A fetch that waits for an unreachable service, and fails on an answer that will not change. */
-export function patient(
-  fetchRows: FetchRows,
+export function patient<Request, Answer>(
+  fetchRows: (request: Request, signal: AbortSignal) => Promise<Answer>,
   wait: (attempt: number, signal: AbortSignal) => Promise<void>,
-): FetchRows {
+): (request: Request, signal: AbortSignal) => Promise<Answer> {
   return async (request, signal) => {
     for (let attempt = 0; ; attempt += 1) {
       try {

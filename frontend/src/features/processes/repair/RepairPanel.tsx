@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { uploadClient } from "@/api/clients";
 import { type Process, UploadService } from "@/api/contract";
 import { Panel } from "@/components/Panel";
 import { StateBadge } from "@/components/StateBadge";
@@ -11,7 +12,11 @@ import { formatCount, plural } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import { canRepair } from "../actions/actions";
 import { repairsQuery } from "../queries";
+import { DownloadFailed } from "./DownloadFailed";
 import classes from "./Repair.module.css";
+import { lackingColumns, lackingWords, REPORT_DIALECT } from "./report-check";
+
+const NO_REPORT = "This is no report of this process";
 
 /** Takes a repair file, and shows the repairs of a process with their results. */
 export function RepairPanel({ process }: { readonly process: Process }) {
@@ -24,6 +29,17 @@ export function RepairPanel({ process }: { readonly process: Process }) {
   useEffect(() => {
     if (completed > 0) void refetch();
   }, [completed, refetch]);
+  const check = async (uploadId: string, signal: AbortSignal) => {
+    const found = await uploadClient.inspectUpload(
+      { uploadId, dialectJson: REPORT_DIALECT, sampleRows: 1 },
+      { signal },
+    );
+    const lacking = lackingColumns(
+      found.columns.map(({ name }) => name),
+      process.columns,
+    );
+    return lacking.length === 0 ? null : { title: NO_REPORT, happened: lackingWords(lacking) };
+  };
   const possible = canRepair(process);
   const mayRepair = useMay(UploadService.method.completeUpload);
   const known = repairs.data ?? [];
@@ -39,14 +55,17 @@ export function RepairPanel({ process }: { readonly process: Process }) {
         {possible && !mayRepair && (
           <RoleNeeded to="To send a repair file" method={UploadService.method.completeUpload} />
         )}
+        {possible && <DownloadFailed process={process} />}
         {possible && mayRepair && (
           <DropZone
             compact
             multiple={false}
             label="Repair file"
             title="Drop the repair file here"
-            hint={`Download the report, correct its ${failed}, and drop it here. Only these rows are loaded, under their own row numbers. Leave the columns that start with “_” unchanged.`}
-            onFiles={([given]) => given && start(given.file, { handle: given.handle, repairs: processId })}
+            hint={`Correct the ${failed} and drop the file here. Only these rows are loaded, under their own row numbers. Leave the columns that start with “_” unchanged, but correct a row that could not be split in “_value”.`}
+            onFiles={([given]) =>
+              given && start(given.file, { handle: given.handle, repairs: processId, check })
+            }
           />
         )}
         {unlisted.length > 0 && (

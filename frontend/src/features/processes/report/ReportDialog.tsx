@@ -1,44 +1,15 @@
 import { Button, Modal, Radio, SegmentedControl } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
-import { statusClient } from "@/api/clients";
-import { type Process, ReportFormat, ReportRows } from "@/api/contract";
+import { type Process, ReportRows } from "@/api/contract";
 import { isCancelled } from "@/api/errors";
-import { currentSession } from "@/api/session";
 import { ErrorState } from "@/components/ErrorState";
 import { formatBytes, formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
-import { openSink } from "@/lib/save-file";
 import { isTerminal } from "@/lib/states";
-import { type ReportProgress, receive, reportName } from "./download";
+import type { ReportProgress } from "./download";
 import classes from "./Report.module.css";
-
-const FORMATS = [
-  {
-    value: "csv",
-    label: "CSV",
-    format: ReportFormat.CSV,
-    type: "text/csv",
-    extension: ".csv",
-    hint: "Opens in a spreadsheet. Cells that it would run as formulas are escaped; a repair removes the escape.",
-  },
-  {
-    value: "xlsx",
-    label: "Excel",
-    format: ReportFormat.XLSX,
-    type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    extension: ".xlsx",
-    hint: "A workbook with text cells only, so that opening it changes nothing.",
-  },
-  {
-    value: "jsonl",
-    label: "JSON Lines",
-    format: ReportFormat.JSONL,
-    type: "application/jsonl",
-    extension: ".jsonl",
-    hint: "One object per row, with all its errors. For programs.",
-  },
-] as const;
+import { FORMATS, saveReport } from "./save";
 
 interface Choice {
   readonly value: string;
@@ -105,23 +76,13 @@ export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
 
   const download = async () => {
     if (chosenRows === undefined) return;
-    const { extension, type } = chosenFormat;
-    const name = reportName(process.info?.fileName ?? "", chosenRows.value, extension);
     const controller = new AbortController();
     running.current = controller;
     try {
-      const sink = await openSink(name, type, extension);
-      if (sink === null) return;
-      await currentSession().signIn?.freshen();
-      const request = {
-        processId: process.info?.processId ?? "",
-        format: chosenFormat.format,
-        rows: chosenRows.rows,
-      };
-      const pieces = statusClient.downloadReport(request, { signal: controller.signal });
-      setStatus({ phase: "running", progress: { bytes: 0, rows: null } });
-      const progress = await receive(pieces, sink, (next) => setStatus({ phase: "running", progress: next }));
-      setStatus({ phase: "done", progress });
+      const progress = await saveReport(process, chosenFormat, chosenRows, controller.signal, (next) =>
+        setStatus({ phase: "running", progress: next }),
+      );
+      if (progress !== null) setStatus({ phase: "done", progress });
     } catch (error) {
       setStatus(isCancelled(error) ? { phase: "idle" } : { phase: "failed", error });
     }

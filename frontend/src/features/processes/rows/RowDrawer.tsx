@@ -2,6 +2,7 @@ import { ActionIcon, Drawer } from "@mantine/core";
 import { IconChevronLeft, IconChevronRight } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import { ErrorPhase, type Process, type Row, type RowError, RowState, type RowVersion } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
@@ -12,6 +13,10 @@ import { codeWords } from "../errors/codes";
 import { errorsByCell } from "../grid/columns";
 import { rowQuery } from "../queries";
 import classes from "./Rows.module.css";
+
+const LoadedValues = lazy(() =>
+  import("../loaded/LoadedValues").then(({ LoadedValues }) => ({ default: LoadedValues })),
+);
 
 interface RowDrawerProps {
   readonly process: Process;
@@ -91,7 +96,11 @@ function Detail({ row, process, mapping }: DetailProps) {
           <ErrorList errors={row.errors} />
         </section>
       )}
-      {row.state === RowState.SUCCEEDED && <p>This row was loaded; its values are in the table.</p>}
+      {row.state === RowState.SUCCEEDED && (
+        <Suspense fallback={null}>
+          <LoadedValues processId={process.info?.processId ?? ""} rowNumber={toNumber(row.rowNumber)} />
+        </Suspense>
+      )}
       {row.state === RowState.QUEUED && <p>This row was read and is waiting to be loaded.</p>}
       {row.state === RowState.UNPROCESSED && <p>The process ended before this row was processed.</p>}
       {repairs !== "" && toNumber(row.repairsRow) > 0 && (

@@ -2,7 +2,7 @@ import { Button, NativeSelect } from "@mantine/core";
 import { IconFilterOff, IconRefresh, IconX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
-import { statusClient } from "@/api/clients";
+import { processorClient, statusClient } from "@/api/clients";
 import { backoff } from "@/api/connection";
 import type { Process } from "@/api/contract";
 import { pause } from "@/api/use-server-stream";
@@ -18,6 +18,7 @@ import { ROW_STATES, rowsFilter } from "../filters";
 import { mappingOf } from "../grid/columns";
 import { RowGrid } from "../grid/RowGrid";
 import { type FetchRows, FilteredRows, NumberedRows, patient, type RowSource } from "../grid/source";
+import { fillFrom, type ReadLoaded } from "../loaded/cells";
 import { JumpForm } from "./JumpForm";
 import { RowDrawer } from "./RowDrawer";
 import classes from "./Rows.module.css";
@@ -43,7 +44,8 @@ export function RowsTab({ process, search, onSearch }: RowsTabProps) {
   const counts = countsOf(process);
   const [refreshed, setRefreshed] = useState(0);
   const [jump, setJump] = useState(0);
-  const source = useSource(process, filter, filter === "" ? null : at, refreshed);
+  const [unreadable, setUnreadable] = useState("");
+  const source = useSource(process, filter, filter === "" ? null : at, refreshed, setUnreadable);
   const { length, more, error } = useSourceState(source);
   const mapping = useMapping(process);
   // The counts when the filtered rows were fetched; a filtered list does not update by itself.
@@ -98,8 +100,10 @@ export function RowsTab({ process, search, onSearch }: RowsTabProps) {
             onOpen={(row) => onSearch({ ...search, row })}
           />
           <p className={classes.note}>
-            Values are stored for rejected rows only; the values of loaded rows are in the table. Move with
-            the arrow keys; press Enter to open a row.
+            {unreadable !== ""
+              ? `The values of loaded rows are not shown. ${unreadable}`
+              : "The values of loaded rows are read from the table, as they are now."}{" "}
+            Move with the arrow keys; press Enter to open a row.
           </p>
         </>
       )}
@@ -196,17 +200,34 @@ function countsOf(process: Process): string {
 }
 
 /** The source for a filter: all rows can be reached by number; filtered ones are fetched page by page. */
-function useSource(process: Process, filter: string, from: number | null, refreshed: number): RowSource {
+function useSource(
+  process: Process,
+  filter: string,
+  from: number | null,
+  refreshed: number,
+  onUnreadable: (why: string) => void,
+): RowSource {
   const processId = process.info?.processId ?? "";
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `refreshed` requests the rows again.
+  const columns = process.columns.join("\n");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `refreshed` requests the rows again, and `columns` are the process's.
   const source = useMemo(() => {
+    const wait = (attempt: number, signal: AbortSignal) => pause(backoff(attempt), signal);
     const fetchRows: FetchRows = patient(
       (request, signal) => statusClient.listRows({ processId, ...request }, { signal }),
-      (attempt, signal) => pause(backoff(attempt), signal),
+      wait,
     );
-    if (filter === "") return new NumberedRows(fetchRows);
-    return new FilteredRows(fetchRows, from === null ? filter : `${filter} AND row>=${from}`);
-  }, [processId, filter, from, refreshed]);
+    const read: ReadLoaded = patient(
+      ({ first, last }, signal) =>
+        processorClient.listLoadedRows(
+          { processId, firstRow: BigInt(first), lastRow: BigInt(last) },
+          { signal },
+        ),
+      wait,
+    );
+    const fill = fillFrom(read, process.columns, onUnreadable);
+    if (filter === "") return new NumberedRows(fetchRows, fill);
+    return new FilteredRows(fetchRows, from === null ? filter : `${filter} AND row>=${from}`, fill);
+  }, [processId, columns, filter, from, refreshed]);
   const read = toNumber(process.counts?.read);
   const counts = countsOf(process);
   useEffect(() => {

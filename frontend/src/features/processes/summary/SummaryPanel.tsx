@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { type Process, ProcessState } from "@/api/contract";
 import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
@@ -10,6 +10,8 @@ import { CountsBar, partsOf } from "./CountsBar";
 import { dialectWords } from "./dialect";
 import { currentRate, durationOf, expectedRows, rowsDone, type Sample, timeLeft } from "./progress";
 import classes from "./Summary.module.css";
+
+const TableFact = lazy(() => import("../loaded/TableFact").then(({ TableFact }) => ({ default: TableFact })));
 
 /** Rows by outcome, progress, and facts about the process. */
 export function SummaryPanel({
@@ -45,6 +47,13 @@ export function SummaryPanel({
       <CountsBar process={process} large />
       {!isTerminal(process.state) && <Progress process={process} samples={samples} />}
       <Facts process={process} />
+      {toNumber(process.counts?.succeeded) > 0 && (
+        <div className={classes.table}>
+          <Suspense fallback={null}>
+            <TableFact process={process} />
+          </Suspense>
+        </div>
+      )}
     </Panel>
   );
 }

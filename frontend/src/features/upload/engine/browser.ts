@@ -7,11 +7,11 @@ import { pause } from "@/api/use-server-stream";
 import type { HashAnswer } from "../hashing/hash.worker";
 import type { PieceAnswer, PieceQuestion } from "../hashing/piece.worker";
 import { openMemory } from "./memory";
-import type { ReadPiece, UploadPorts } from "./ports";
+import { FileChangedError, type ReadPiece, type UploadPorts } from "./ports";
 
-/** Errors that a browser raises for a file that changes or disappears while it is sent. */
-function unreadable(message: string): Error {
-  return new Error(`The file could not be read (${message}). If it changed or moved, choose it again.`);
+/** Why a worker that reads the file did not start. */
+function noWorker(what: string): Error {
+  return new Error(`The worker that ${what} the file did not start.`);
 }
 
 class PieceReader {
@@ -38,12 +38,11 @@ class PieceReader {
     worker.onmessage = ({ data: answer }: MessageEvent<PieceAnswer>) => {
       const asked = this.waiting.get(answer.id);
       this.waiting.delete(answer.id);
-      if ("message" in answer) asked?.reject(unreadable(answer.message));
+      if ("message" in answer) asked?.reject(new FileChangedError(answer.message));
       else asked?.resolve({ data: new Uint8Array(answer.data), crc32c: answer.crc32c });
     };
     worker.onerror = () => {
-      for (const { reject } of this.waiting.values())
-        reject(unreadable("the worker that reads the file did not start"));
+      for (const { reject } of this.waiting.values()) reject(noWorker("reads"));
       this.waiting.clear();
       this.worker = null;
     };
@@ -59,10 +58,10 @@ function hash(
   const worker = new Worker(new URL("../hashing/hash.worker.ts", import.meta.url), { type: "module" });
   const done = new Promise<Uint8Array<ArrayBuffer>>((resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    worker.onerror = () => reject(unreadable("the worker that hashes the file did not start"));
+    worker.onerror = () => reject(noWorker("hashes"));
     worker.onmessage = ({ data: answer }: MessageEvent<HashAnswer>) => {
       if (answer.kind === "progress") onProgress(answer.bytes);
-      else if (answer.kind === "failed") reject(unreadable(answer.message));
+      else if (answer.kind === "failed") reject(new FileChangedError(answer.message));
       else {
         onProgress(file.size);
         resolve(answer.digest);

@@ -35,6 +35,9 @@ export interface UploadMemory {
   list(): Promise<readonly UploadRecord[]>;
 }
 
+/** The file can no longer be read: it was changed, moved or deleted since it was chosen. */
+export class FileChangedError extends Error {}
+
 /** A piece of a file with its checksum. */
 export interface ReadPiece {
   readonly data: Uint8Array<ArrayBuffer>;
@@ -44,9 +47,9 @@ export interface ReadPiece {
 export interface UploadPorts {
   readonly calls: UploadCalls;
   readonly memory: UploadMemory;
-  /** Reads bytes of a file off the main thread. Throws when the file has changed or disappeared. */
+  /** Reads bytes of a file off the main thread. Throws FileChangedError. */
   readPiece(file: File, start: number, end: number): Promise<ReadPiece>;
-  /** SHA-256 of a whole file in constant memory. `onProgress` gets the bytes hashed so far. */
+  /** SHA-256 of a whole file in constant memory; throws FileChangedError. `onProgress` gets the bytes hashed so far. */
   hash(
     file: File,
     signal: AbortSignal,

@@ -1,8 +1,9 @@
 import { Code } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { UploadState } from "@/api/contract";
 import { crc32c } from "../hashing/crc32c";
 import { FakeServer, refusal, unavailable } from "./fake-server";
-import type { UploadPorts, UploadRecord } from "./ports";
+import { FileChangedError, type UploadPorts, type UploadRecord } from "./ports";
 import { type UploadOptions, type UploadPhase, UploadTask } from "./task";
 
 const CONTENT = "id,name\n1,Anna\n2,Bert\n";
@@ -63,6 +64,46 @@ function begin(file = table(), options: UploadOptions = {}) {
 
 const until = (condition: () => boolean) =>
   vi.waitFor(() => expect(condition()).toBe(true), { timeout: 2_000, interval: 1 });
+
+describe("a file that is checked after it was sent", () => {
+  it("is refused with the reason, and removed from the server", async () => {
+    const check = async (uploadId: string) => ({ title: "No report", happened: `${uploadId} lacks _row.` });
+    const { task, phases, ended } = begin(table(), { repairs: "p", check });
+    await ended;
+    expect(phases).toEqual(["sending", "sent", "refused"]);
+    expect(task.state.problem).toMatchObject({ title: "No report", happened: "upload-1 lacks _row." });
+    expect(server.completions).toEqual([]);
+    expect(server.uploads[0]?.upload.state).toBe(UploadState.ABORTED);
+    expect(browser.records.size).toBe(0);
+  });
+
+  it("is completed when the check finds nothing", async () => {
+    const { task, ended } = begin(table(), { repairs: "p", check: async () => null });
+    await ended;
+    expect(task.state.phase).toBe("completed");
+  });
+});
+
+it("says that a file changed while it was sent", async () => {
+  const ports = browser.ports(server);
+  const task = new UploadTask(
+    "1",
+    table(),
+    {},
+    {
+      ...ports,
+      readPiece: async (file, start, end) => {
+        if (start > 0) throw new FileChangedError("it is gone");
+        return ports.readPiece(file, start, end);
+      },
+    },
+    () => undefined,
+  );
+  void task.run();
+  await until(() => task.state.phase === "failed");
+  expect(task.state.problem?.title).toBe("The file changed while it was sent");
+  expect(task.state.problem?.advice).toMatch(/Choose it again/);
+});
 
 describe("an upload", () => {
   it("sends every byte in order, then completes with the hash", async () => {

@@ -6,7 +6,7 @@ import { describeError, factsOf, isTransient, type RowError, reasonOf } from "@/
 import { TRACEPARENT, Trace } from "@/api/interceptors/trace";
 import { fingerprintOf } from "../hashing/fingerprint";
 import { HEAD_BYTES, refuse } from "./checks";
-import type { UploadPorts, UploadRecord } from "./ports";
+import { FileChangedError, type UploadPorts, type UploadRecord } from "./ports";
 import { RateMeter } from "./rate";
 
 /**
@@ -64,8 +64,16 @@ export interface Completion {
   readonly dialectJson: string;
 }
 
+/** Why a file is not taken. */
+export interface Refusal {
+  readonly title: string;
+  readonly happened: string;
+}
+
 export interface UploadOptions {
   readonly repairs?: string;
+  /** Looks at what was sent before it is completed: why it is refused, or null. */
+  readonly check?: (uploadId: string, signal: AbortSignal) => Promise<Refusal | null>;
   readonly handle?: FileSystemFileHandle | null;
   /** Whether it completes by itself once it is sent. Repair files always do. */
   readonly completion?: Completion;
@@ -73,6 +81,7 @@ export interface UploadOptions {
 
 /** Here the server is to store what it has, whatever it would wait for: enough for a first look at the file. */
 export const FIRST_COMMIT = 4 * 1024 * 1024;
+const CANNOT = "This file cannot be uploaded";
 const CALL_TIMEOUT_MS = 60_000;
 const CHECKSUM_TRIES = 5;
 
@@ -128,7 +137,7 @@ export class UploadTask {
       const head = await this.file.slice(0, HEAD_BYTES).arrayBuffer();
       const refusal = refuse(this.file.size, new Uint8Array(head));
       if (refusal !== null) {
-        this.change({ phase: "refused", problem: ownProblem("This file cannot be uploaded", refusal) });
+        this.change({ phase: "refused", problem: ownProblem(CANNOT, refusal) });
         return;
       }
       const fingerprint = await fingerprintOf(this.file);
@@ -143,7 +152,7 @@ export class UploadTask {
         () => this.runAlone(fingerprint, waitedSince),
       );
     } catch (error) {
-      if (!this.stopped.signal.aborted) this.change({ phase: "failed", problem: describeError(error) });
+      if (!this.stopped.signal.aborted) this.change({ phase: "failed", problem: problemOf(error) });
     }
   }
 
@@ -186,12 +195,12 @@ export class UploadTask {
         const upload = await this.open(fingerprint, waitedSince);
         if (upload === null) return;
         await this.send(fingerprint);
-        await this.finish();
+        if (!(await this.isRefused())) await this.finish();
         return;
       } catch (error) {
         if (this.stopped.signal.aborted) return;
         // Whatever the error, a person may resume: the server knows the offset.
-        this.change({ phase: "failed", problem: describeError(error), rate: null, timeLeft: null });
+        this.change({ phase: "failed", problem: problemOf(error), rate: null, timeLeft: null });
         await this.untilResumed();
       }
     }
@@ -351,6 +360,19 @@ export class UploadTask {
     return Number(upload?.committedSize ?? 0n);
   }
 
+  /** Whether the check refuses the file; it is then removed from the server. */
+  private async isRefused(): Promise<boolean> {
+    const { check } = this.options;
+    if (check === undefined) return false;
+    const { uploadId } = this.snapshot;
+    const refusal = await this.persist(() => check(uploadId, this.stopped.signal));
+    if (refusal === null) return false;
+    if (this.record !== null) await this.ports.memory.remove(this.record.fingerprint);
+    await this.ports.calls.abortUpload({ uploadId }).catch(() => undefined);
+    this.change({ phase: "refused", problem: ownProblem(refusal.title, refusal.happened) });
+    return true;
+  }
+
   private async finish(): Promise<void> {
     while (this.completion === null) {
       await new Promise<void>((resolve) => {
@@ -410,11 +432,17 @@ export class UploadTask {
   }
 }
 
-function ownProblem(title: string, happened: string): RowError {
+function problemOf(error: unknown): RowError {
+  if (!(error instanceof FileChangedError)) return describeError(error);
+  const happened = "It was changed, moved or deleted, so the rest of it cannot be read. Nothing was loaded.";
+  return ownProblem("The file changed while it was sent", happened, "Choose it again: it is then sent anew.");
+}
+
+function ownProblem(title: string, happened: string, advice = "Choose another file."): RowError {
   return {
     title,
     happened,
-    advice: "Choose another file.",
+    advice,
     code: "",
     reason: "",
     metadata: {},
