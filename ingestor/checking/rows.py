@@ -46,6 +46,8 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
     """Check every record of a slice: the pipeline's transforms, filters, schema and rules. `columns` are
     the labels of the file's columns, in order; a column called "" is left out. The cells of a column
     that the file lacks are missing; Pipeline.header_problem says whether that is allowed."""
+    if pipeline is not None:
+        columns = pipeline.read_as(columns)
     text = apply_cell_notes(text, columns, pipeline)
     if pipeline is not None:
         text = skip_blank_rows(text, columns, pipeline)

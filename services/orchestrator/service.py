@@ -331,6 +331,8 @@ class OrchestratorService:
             labels, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
         )
         await self.until_done("database", lambda: self._ingestions.set_layout(file.process_id, layout))
+        if file.pipeline and not file.repairs:
+            await self.until_done("pipelines", lambda: self._pipelines.loaded(file.pipeline, labels))
         columns = _repaired_columns(file, layout) or layout.columns
         await self.until_done(
             "status", lambda: self._status.header_read(file.process_id, columns, content, limits)

@@ -24,6 +24,7 @@ from ingestor.services.processor.ports import (
     Refused,
     SinkRefusedError,
     TableDryRun,
+    TableNow,
 )
 from ingestor.services.processor.reading import read_batch, refused_rows
 from ingestor.tabular.files.formats import HEAD_BYTES
@@ -47,6 +48,8 @@ class DryRun:
     columns: tuple[str, ...] = ()
     """Labels of the file's columns."""
     notices: list[Notice] = field(default_factory=list)
+    table: tuple[str, TableNow] | None = None
+    """The name of the table, as the pipeline has it, and the table as it is; None where that is not known."""
 
 
 class DryRunWork:
@@ -131,6 +134,8 @@ async def dry_run(
                 if pipeline and sink_of(pipeline) == TABLE_SINK:
                     table = await stack.enter_async_context(tables.open(table_of(pipeline)))
                     result.notices += table.notices
+                    if table.table_now is not None:
+                        result.table = ".".join(filter(None, pipeline.target())), table.table_now
                 assert found is not None
                 rows = _Rows(result, found, how, normal_form, pipeline, table, work)
             for piece in slices:

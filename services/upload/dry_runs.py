@@ -47,12 +47,23 @@ class RowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class TableNow:
+    """The table that rows would go into, as it is."""
+
+    name: str
+    exists: bool
+    row_count: int
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DryRunResult:
     """The first rows that fail or are skipped; `complete` if there are no others."""
 
     rows: tuple[RowResult, ...]
     complete: bool
     notices: tuple[Notice, ...] = ()
+    table: TableNow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,7 @@ class DryRun:
     complete: bool
     dialect: str
     notices: tuple[Notice, ...] = ()
+    table: TableNow | None = None
 
     def count(self, state: RowState) -> int:
         """Number of rows in a state."""
@@ -100,4 +112,5 @@ def dry_run_of(excerpt: Excerpt, result: DryRunResult) -> DryRun:
         excerpt.complete and result.complete,
         excerpt.dialect,
         merged(excerpt.notices, result.notices),
+        result.table,
     )

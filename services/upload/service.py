@@ -382,7 +382,9 @@ class UploadService:
         found = await self._pipelines.find(name, version or None)
         return name, found.version, _over(declared, parse_options(found.dialect)).to_json(), found.labels
 
-    async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:
+    async def inspect(
+        self, upload_id: str, dialect: str, rows: int, key: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """Describe the committed part of a file; see ingestor.pipelines.inspection. Raises
         FailedPreconditionError with the reason when it cannot be read."""
         if not 0 <= rows <= _MOST_SAMPLE_ROWS:
@@ -390,7 +392,7 @@ class UploadService:
         options = _options(dialect).to_json()
         upload = await self.get(upload_id)
         async with _file_errors(upload):
-            return await self._inspector.inspect(upload, options, rows or 1000)
+            return await self._inspector.inspect(upload, options, rows or 1000, key)
 
     async def dry_run(self, upload_id: str, pipeline: str, document: str, dialect: str, rows: int) -> DryRun:
         """Run the first committed records of a file without storing anything. Raises the errors of

@@ -51,7 +51,7 @@ def infer(tmp_path: Path, *columns: list[str], header: list[str] | None = None) 
 
 def load(path: Path, document: dict[str, Any]) -> CheckedRows:
     pipeline = parse_pipeline(json.dumps(document))
-    options = parse_options(json.dumps(document["dialect"]))
+    options = parse_options(json.dumps({**DIALECT, **document.get("dialect", {})}))
     with path.open("rb") as file:
         sample = read_sample(file, path.stat().st_size, path.name, options)
     assert pipeline.header_problem(sample.labels, sample.names, options) is None
@@ -234,7 +234,17 @@ def test_one_word_among_many_values(
         (["id", "amount", "amount"], ["id", "amount", "amount_2"], None),
         (["id", "", "name"], ["id", "column_2", "name"], None),
         (["amount", "amount_2", "amount"], ["amount", "amount_2", "amount_3"], None),
-        (["Größe", " ", "名前"], ["gre", "column_2", "column_3"], {"gre": "Größe", "column_3": "名前"}),
+        (
+            ["Größe", " ", "名前"],
+            ["groesse", "column_2", "mingqian"],
+            {"groesse": "Größe", "mingqian": "名前"},
+        ),
+        (
+            ["Straße", "STRASSE", "Ort"],
+            ["strasse", "strasse_2", "ort"],
+            {"strasse": "Straße", "strasse_2": "STRASSE", "ort": "Ort"},
+        ),
+        (["Дата", "£", "2024"], ["data", "gbp", "c_2024"], {"data": "Дата", "gbp": "£", "c_2024": "2024"}),
     ],
 )
 def test_labels_that_are_no_names(
