@@ -254,6 +254,13 @@ function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps)
         error={at("title")}
         onChange={(event) => onChange(withKey(field, "title", event.currentTarget.value))}
       />
+      <DraftInput
+        label="Column also known as"
+        description="Labels in other files, separated by commas"
+        text={(field.labels ?? []).join(", ")}
+        error={at("labels")}
+        onText={(text) => onChange(withKey(field, "labels", readList(text)))}
+      />
       <FormatInput field={field} onChange={onChange} error={at("format")} />
       {field.type === "boolean" &&
         (["trueValues", "falseValues"] as const).map((key) => (

@@ -7,13 +7,15 @@ import { type Upload, UploadService } from "@/api/contract";
 import { isTransient } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import { RoleNeeded, useMay } from "@/features/access";
-import { nameFrom, writeDocument } from "@/features/pipelines";
+import { writeDocument } from "@/features/pipelines";
 import { pipelineKeys } from "@/features/pipelines/queries";
 import { plural } from "@/lib/format";
+import { listed } from "../choice/not-loaded";
 import type { UploadSnapshot } from "../engine/task";
+import { forget } from "../remembered/mapping-memory";
 import { uploadActions } from "../use-uploads";
 import classes from "./Map.module.css";
-import { JSON_ROWS, mayLackColumns, missingFields, NEW } from "./plan";
+import { JSON_ROWS, mayLackColumns, NEW, NONE } from "./plan";
 import type { Plan } from "./use-plan";
 
 interface StartBarProps {
@@ -41,6 +43,7 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
     mutationFn: async () => {
       const pipeline = await savedPipeline(plan, otherName);
       await queryClient.invalidateQueries({ queryKey: pipelineKeys.all });
+      await forget(upload.uploadId);
       if (!mayStart) {
         await navigate({ to: "/pipelines/$name", params: { name: pipeline.replace(/@.*/, "") } });
         return "";
@@ -89,7 +92,7 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
               type="radio"
               name="saving"
               checked={otherName !== null}
-              onChange={() => setOtherName(nameFrom(upload.fileName))}
+              onChange={() => setOtherName(plan.original?.name ?? `${plan.target}-2`)}
             />
             Save as a new pipeline
           </label>
@@ -127,9 +130,10 @@ async function savedPipeline(plan: Plan, otherName: string | null): Promise<stri
 }
 
 function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
+  if (plan.target === NONE) return plan.deciding ? "" : "Choose where the rows go.";
   if (plan.violations.count > 0) return `Correct ${plural(plan.violations.count, "error")} first.`;
   if (plan.dryRun.isError) return "The dry run of the first rows failed.";
-  const missing = missingFields(plan.matches);
+  const missing = plan.lacking.needed;
   const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
   if (missing.length > 0 && !allowed) {
     return `Choose a column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
@@ -150,5 +154,8 @@ function whatStarts(plan: Plan, sent: boolean, waiting: boolean): string {
   const failed = plan.dryRun.data?.counts?.failed ?? 0n;
   const bad = failed > 0n ? "; rejected rows are listed in a report that you can correct" : "";
   const later = sent ? "" : " Starts as soon as the whole file is sent.";
-  return `${where}${bad}.${later}`;
+  const without = plan.lacking.optional;
+  const lacking = without.length > 0 ? ` No column for: ${listed(without)}.` : "";
+  const unread = plan.unread.length > 0 ? ` Will not load: ${listed(plan.unread)}.` : "";
+  return `${where}${bad}.${unread}${lacking}${later}`;
 }
