@@ -31,6 +31,8 @@ import { useRemembered, useRemembering } from "./remembered/use-remembered";
 import { UploadLine } from "./UploadLine";
 import line from "./UploadLine.module.css";
 import { uploadActions, useUpload, useUploadOf } from "./use-uploads";
+import { KeysAndValues } from "./values/KeysAndValues";
+import { useDuplicates } from "./values/use-duplicates";
 
 /** Once this many bytes are sent, the first rows are inspected while the rest is being sent. */
 const WORTH_A_LOOK = FIRST_COMMIT;
@@ -160,6 +162,7 @@ function Mapping({ upload, local, whole, remembered }: MappingProps) {
     remembered,
   });
   useRemembering(uploadId, { ...plan.decisions, to: search.to, dialect: search.dialect });
+  const duplicates = useDuplicates(uploadId, plan, search.dialect ?? {}, sent);
   const grid = useRef<PreviewGridHandle>(null);
 
   const change = (part: Partial<typeof search>) =>
@@ -210,12 +213,13 @@ function Mapping({ upload, local, whole, remembered }: MappingProps) {
               />
             </TargetPanel>
             <Columns plan={plan} />
+            <KeysAndValues plan={plan} duplicates={duplicates} />
             {plan.target !== NONE && <Preview plan={plan} grid={grid} />}
           </>
         )}
       </div>
       {plan.inspection.data !== undefined && (
-        <StartBar plan={plan} upload={upload} local={local} sent={sent} />
+        <StartBar plan={plan} duplicates={duplicates} upload={upload} local={local} sent={sent} />
       )}
     </>
   );

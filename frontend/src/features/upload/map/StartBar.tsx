@@ -13,13 +13,18 @@ import { plural } from "@/lib/format";
 import { listed } from "../choice/not-loaded";
 import type { UploadSnapshot } from "../engine/task";
 import { forget } from "../remembered/mapping-memory";
+import { signature } from "../several/same-columns";
+import { type SentFile, useSentFiles } from "../several/use-sent-files";
 import { uploadActions } from "../use-uploads";
+import type { Duplicates } from "../values/use-duplicates";
 import classes from "./Map.module.css";
 import { JSON_ROWS, mayLackColumns, NEW, NONE } from "./plan";
 import type { Plan } from "./use-plan";
 
 interface StartBarProps {
   readonly plan: Plan;
+  /** Rows that repeat the key, as far as they are counted. */
+  readonly duplicates: Duplicates;
   readonly upload: Upload;
   /** The upload in this page; null after a reload. */
   readonly local: UploadSnapshot | null;
@@ -31,16 +36,17 @@ interface StartBarProps {
  * Says what Start will do, or what prevents it; saves the pipeline and starts the ingestion. Who may only write
  * pipelines saves one that was tried on the file.
  */
-export function StartBar({ plan, upload, local, sent }: StartBarProps) {
+export function StartBar({ plan, duplicates, upload, local, sent }: StartBarProps) {
   const queryClient = useQueryClient();
   const navigate = useNavigate();
   // A name: save the changed mapping as a new pipeline. Null: as the next version.
   const [otherName, setOtherName] = useState<string | null>(null);
 
   const mayStart = useMay(UploadService.method.completeUpload);
+  const others = useOthers(upload.uploadId, plan);
 
   const begin = useMutation({
-    mutationFn: async () => {
+    mutationFn: async (all: boolean) => {
       const pipeline = await savedPipeline(plan, otherName);
       await queryClient.invalidateQueries({ queryKey: pipelineKeys.all });
       await forget(upload.uploadId);
@@ -49,6 +55,13 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
         return "";
       }
       const completion = { pipeline, dialectJson: plan.dialectJson };
+      if (all) {
+        for (const { key, uploadId } of others) {
+          uploadActions.complete(key, completion);
+          await forget(uploadId);
+        }
+        await navigate({ to: "/upload" });
+      }
       if (local !== null) {
         uploadActions.complete(local.key, completion);
         return "";
@@ -71,7 +84,9 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
     <div className={classes.bar}>
       <div className={classes.barText} role="status">
         {obstacle ??
-          (mayStart ? whatStarts(plan, sent, waiting) : saves && "Saves the pipeline for other files.")}
+          (mayStart
+            ? whatStarts(plan, duplicates, sent, waiting)
+            : saves && "Saves the pipeline for other files.")}
         {!mayStart && <RoleNeeded to="To load this file" method={UploadService.method.completeUpload} />}
         {begin.isError && <ErrorState inline error={begin.error} />}
       </div>
@@ -110,12 +125,33 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
         <Button
           disabled={obstacle !== null || plan.running}
           loading={begin.isPending || waiting}
-          onClick={() => begin.mutate()}
+          onClick={() => begin.mutate(false)}
         >
           {mayStart ? "Start" : "Save pipeline"}
         </Button>
       )}
+      {mayStart && others.length > 0 && (
+        <Button
+          disabled={obstacle !== null || plan.running || begin.isPending || waiting}
+          onClick={() => begin.mutate(true)}
+        >
+          Start all {others.length + 1} files
+        </Button>
+      )}
     </div>
+  );
+}
+
+/** Other files of this page that are sent and have the same columns: one mapping is for all of them. */
+function useOthers(uploadId: string, plan: Plan): readonly SentFile[] {
+  const files = useSentFiles(plan.declaredJson);
+  const columns = plan.inspection.data?.columns.map(({ label }) => label);
+  if (columns === undefined) return [];
+  return files.filter(
+    (file) =>
+      file.uploadId !== uploadId &&
+      file.columns !== undefined &&
+      signature(file.columns) === signature(columns),
   );
 }
 
@@ -144,7 +180,7 @@ function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
   return fileAtHand ? null : "Send the rest of the file first.";
 }
 
-function whatStarts(plan: Plan, sent: boolean, waiting: boolean): string {
+function whatStarts(plan: Plan, duplicates: Duplicates, sent: boolean, waiting: boolean): string {
   if (waiting)
     return sent
       ? "Starting …"
@@ -157,5 +193,10 @@ function whatStarts(plan: Plan, sent: boolean, waiting: boolean): string {
   const without = plan.lacking.optional;
   const lacking = without.length > 0 ? ` No column for: ${listed(without)}.` : "";
   const unread = plan.unread.length > 0 ? ` Will not load: ${listed(plan.unread)}.` : "";
-  return `${where}${bad}.${unread}${lacking}${later}`;
+  const repeated = duplicates?.found?.duplicateCount ?? 0n;
+  const twice =
+    repeated > 0n && plan.document?.sink.mode !== "upsert"
+      ? ` ${plural(repeated, "row")} with a key that is there twice will be rejected.`
+      : "";
+  return `${where}${bad}.${twice}${unread}${lacking}${later}`;
 }

@@ -87,8 +87,8 @@ export function usePlan({ uploadId, dialect, target: wanted, stage, mayWrite, re
     used: parseDialect(dryRun.data?.dialectJson || seen?.dialectJson || ""),
     /** The dialect that the file is loaded with. */
     dialectJson: loadDialectJson,
-    /** How much of the file the inspection has seen. */
-    asked,
+    /** The dialect that the person declared. */
+    declaredJson: dialectJson,
     target,
     deciding,
     pipelines,
@@ -101,6 +101,13 @@ export function usePlan({ uploadId, dialect, target: wanted, stage, mayWrite, re
     setDraft,
     decisions: { draft: decidedDraft, ...existing.decided } as Decisions,
     document,
+    /** The column of the file that a field of the document is read from; null: none. */
+    columnOf: (field: string): string | null =>
+      target === NEW
+        ? draft === null
+          ? null
+          : labelOf(draft, field)
+        : (existing.matches.find((match) => match.field === field)?.label ?? null),
     mayWrite,
     /** Whether the chosen pipeline must be saved with a changed mapping. */
     changed: target !== NEW && target !== JSON_ROWS && existing.changed,
