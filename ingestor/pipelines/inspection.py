@@ -17,7 +17,7 @@ from ingestor.notices import as_objects, merged
 from ingestor.pipelines.inference.columns import all_notices, infer_columns, worth_reading
 from ingestor.pipelines.inference.draft import draft_pipeline
 from ingestor.pipelines.inference.keys import repeated_rows
-from ingestor.pipelines.inference.readable_names import stem_of
+from ingestor.pipelines.inference.readable_names import load_letters, stem_of
 from ingestor.tabular.files.containers import size_of
 from ingestor.tabular.files.file_process import Request, answer_request
 from ingestor.tabular.files.sample import read_sample
@@ -123,4 +123,4 @@ def _inspect(request: Request, file: BinaryIO, _: BinaryIO) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(answer_request(_inspect))
+    sys.exit(answer_request(_inspect, load_letters))

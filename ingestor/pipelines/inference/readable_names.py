@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib.resources import files
 
 from anyascii import anyascii
 
@@ -47,6 +48,13 @@ def stem_of(file_name: str) -> str:
     """A file's name without its folder and its endings: "Kunden 2024.csv.gz" is "Kunden 2024"."""
     name = re.split(r"[/\\]", file_name)[-1]
     return _ENDINGS.sub("", name) or name
+
+
+def load_letters() -> None:
+    """Read what anyascii reads when it meets a letter: a confined process may not be able to."""
+    for block in files("anyascii").joinpath("_data").iterdir():
+        if re.fullmatch("[0-9a-f]{3}", block.name):
+            anyascii(chr(int(block.name, 16) << 8 | 0x80))
 
 
 def _in_ascii(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from datetime import date, datetime
 from operator import methodcaller
 from pathlib import Path
@@ -254,6 +256,17 @@ def test_labels_that_are_no_names(
     assert [field["name"] for field in found["pipeline"]["schema"]["fields"]] == fields
     assert found["pipeline"].get("mapping") == mapping
     assert found["checked"].good.num_rows == 2
+
+
+def test_letters_are_loaded_before_they_are_needed() -> None:
+    # A confined process may be unable to read files of packages afterwards.
+    check = (
+        "from ingestor.pipelines.inference import readable_names as names; names.load_letters();"
+        "import builtins, io; io.open_code = builtins.open = None;"
+        "import pathlib; pathlib.Path.read_bytes = None; print(names.identifier('客户 Größe 한국 😀', ''))"
+    )
+    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "kehu_groesse_hangug_grinning"
 
 
 def test_columns_without_a_label_that_hold_nothing_are_left_out(tmp_path: Path) -> None:
