@@ -144,6 +144,7 @@ class Message:
     batch: Batch
     data: bytes | None
     repaired: tuple[str, ...] = ()
+    typed_cells: bool = False  # the file, or that of the repaired process, is a workbook
 
 
 @dataclass(frozen=True, slots=True)

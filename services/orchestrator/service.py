@@ -270,7 +270,8 @@ class OrchestratorService:
         size = bytes_to_read(batch.byte_start, batch.byte_end, batch.row_count)
         pieces = self._files.read(key, batch.byte_start, batch.byte_start + size)
         data = b"".join([piece async for piece in pieces])
-        message = _message(ingestion, ingestion.layout, batch, data)
+        typed = await self._has_typed_cells(ingestion)
+        message = _message(ingestion, ingestion.layout, batch, data, typed)
         try:
             packed = await asyncio.to_thread(self._queue.pack, message)
         except TooLargeError:
@@ -348,6 +349,14 @@ class OrchestratorService:
             )
         return found.layout.columns
 
+    async def _has_typed_cells(self, ingestion: Ingestion) -> bool:
+        """Whether the rows come from a workbook; those of a repair, whether they did first."""
+        file, content = ingestion.file, ingestion.content
+        if file.repairs and not file.retry:
+            found = await self.until_done("database", lambda: self._ingestions.get(file.repairs))
+            content = found.content if found else None
+        return content is not None and parse_options(content.dialect).format == "xlsx"
+
     async def _check_columns(self, file: FileInfo, head: TableHead, options: ReadOptions) -> Limits:
         """Check that the file has the columns of the pipeline; return how many rows may fail. Raises
         _UnusableError."""
@@ -380,7 +389,8 @@ class OrchestratorService:
             number, piece.first_row, piece.row_count, piece.first_line, piece.next_line, piece.byte_start,
             piece.byte_end,
         )  # fmt: skip
-        message = _message(ingestion, layout, batch, piece.data)
+        typed = await self._has_typed_cells(ingestion)
+        message = _message(ingestion, layout, batch, piece.data, typed)
         try:
             return [(batch, await asyncio.to_thread(self._queue.pack, message))]
         except TooLargeError:
@@ -633,11 +643,10 @@ def _facts(number: int) -> dict[str, int]:
     return {"ingestor.batch": number}
 
 
-def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes) -> Message:
+def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes, typed_cells: bool) -> Message:
     assert ingestion.content is not None, "batches are cut from content"
-    return Message(
-        ingestion.file, ingestion.content, layout, batch, data, _repaired_columns(ingestion.file, layout)
-    )
+    repaired = _repaired_columns(ingestion.file, layout)
+    return Message(ingestion.file, ingestion.content, layout, batch, data, repaired, typed_cells)
 
 
 def _repaired_columns(file: FileInfo, layout: Layout) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -147,6 +148,10 @@ class XlsxTable:
         for column, text in row.shown.items():
             if column < self._end:
                 builder.cell_note(column - self._first, shown=text)
+        for column in row.words:
+            text = cells.get(column, "")
+            if self._first <= column < self._end and _LIKE_A_NUMBER.fullmatch(text):
+                builder.cell_note(column - self._first, shown=text)
 
     def _outside(self, row: int, column: int) -> str:
         first, last = letters(self._first), letters(self._end - 1)
@@ -154,6 +159,10 @@ class XlsxTable:
             f"The cell {letters(column)}{row} stands outside the table, whose header has the columns "
             f"{first} to {last}."
         )
+
+
+# Text that would be another number where the point separates groups: it is noted to be text.
+_LIKE_A_NUMBER = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}", re.ASCII)
 
 
 class XlsxParser(TableParser):
