@@ -53,7 +53,7 @@ def test_a_number_is_what_the_workbook_says() -> None:
 
 
 def test_an_integer_with_groups() -> None:
-    assert loaded({**GERMAN, "type": "integer"}, 1200, "1.200", "12") == ([1200, 1200, 12], [])
+    assert loaded({"type": "integer", "groupChar": ","}, 1200, "1,200", "12") == ([1200, 1200, 12], [])
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ function Mapping({ upload, local, whole, remembered }: MappingProps) {
               mayWrite={mayWrite}
             >
               <DestinationFacts
-                table={plan.dryRun.data?.table}
+                table={plan.table}
                 unread={plan.unread}
                 proposed={proposalOf(plan)}
                 onChoose={(to) => change({ to })}

@@ -92,6 +92,9 @@ export function usePlan({ uploadId, dialect, target: wanted, stage, mayWrite, re
     target,
     deciding,
     pipelines,
+    /** The table that the rows go into, as it is now; undefined while that is not known. */
+    table:
+      dryRun.data?.table?.name === document?.sink.table && document !== null ? dryRun.data?.table : undefined,
     ...existing,
     /** Columns of the file that would not be loaded. */
     unread: target === NEW ? unreadOfDraft(draft, labels) : existing.unread,

@@ -33,7 +33,7 @@ export function KeysAndValues({ plan, duplicates }: KeysAndValuesProps) {
   const hasKey = drafting || keyOf(document).length > 0;
   if (!hasKey && unmatched.length === 0) return null;
   return (
-    <Panel title="Keys and values" aside={`as ${scope} say`}>
+    <Panel title="Keys and values" aside={`from ${scope}`}>
       <div className={classes.stack}>
         {hasKey && key}
         {offers.map(({ name, values, on }) => (
@@ -121,7 +121,10 @@ function KeyLine({ plan, document, scope, duplicates }: KeyLineProps) {
 export function duplicatesText(document: PipelineDocument, duplicates: Duplicates): string {
   if (duplicates === null) return "";
   const { found, counting } = duplicates;
-  if (found === null) return counting ? "Its duplicates are counted as soon as the file is sent." : "";
+  if (found === null) {
+    if (!counting) return "";
+    return duplicates.sent ? "Counting duplicates …" : "Duplicates are counted as soon as the file is sent.";
+  }
   const scope = found.complete
     ? `all ${plural(found.sampledRows, "row")}`
     : `the first ${plural(found.sampledRows, "row")}`;

@@ -23,8 +23,8 @@ export function ValueMatches({ unmatched, document, onChange }: ValueMatchesProp
   return (
     <fieldset className={classes.values}>
       <legend>
-        <strong>{field}</strong> takes only {options.slice(0, 12).join(", ")}
-        {options.length > 12 && ", …"}. The file has others:
+        <strong>{field}</strong> does not take {values.length === 1 ? "this value" : "these values"} of the
+        file. What {values.length === 1 ? "does it" : "do they"} mean?
       </legend>
       <div className={classes.pairs}>
         {shown.map((value) => (

@@ -28,7 +28,9 @@ export function useDuplicates(
     ...duplicatesQuery(uploadId, writeDialect(dialect), columns),
     enabled: sent && columns.length > 0,
   });
-  return columns.length === 0 ? null : { counting: query.isFetching || !sent, found: query.data ?? null };
+  return columns.length === 0
+    ? null
+    : { sent, counting: query.isFetching || !sent, found: query.data ?? null };
 }
 
 export type Duplicates = ReturnType<typeof useDuplicates>;
