@@ -92,10 +92,13 @@ async def test_every_file_of_a_table_loads_through_the_pipeline_of_the_first(
         assert await loaded("Kunden-Nr", "Straße", "Umsatz", "seit") == []
 
 
-async def test_a_dry_run_tells_what_is_in_the_table(suite: Suite) -> None:
+async def test_a_dry_run_tells_what_is_in_the_table(suite: Suite, tmp_path: Path) -> None:
     fields = [{"name": "id", "type": "integer"}]
     document = {"name": "told", "schema": {"fields": fields}, "sink": {"table": "told_table"}}
-    data = b"id\n" + b"".join(b"%d\n" % number for number in range(10_050))
+    pipeline, path = tmp_path / "told.json", tmp_path / "told.csv"
+    pipeline.write_text(json.dumps(document))
+    path.write_text("id\n" + "".join(f"{number}\n" for number in range(7)))
+    data = b"id\n" + b"".join(b"%d\n" % number for number in range(10_001)) + b"5\n"
     async with grpc.aio.insecure_channel(suite.gateway) as channel:
         stub = upload_pb2_grpc.UploadServiceStub(channel)
         created = await stub.CreateUpload(upload_pb2.CreateUploadRequest(file_name="told.csv"))
@@ -104,18 +107,18 @@ async def test_a_dry_run_tells_what_is_in_the_table(suite: Suite) -> None:
         await stub.WriteChunk(upload_pb2.WriteChunkRequest(upload_id=upload_id, chunk=chunk))
         request = upload_pb2.DryRunUploadRequest(upload_id=upload_id, document_json=json.dumps(document))
         assert (await stub.DryRunUpload(request)).table == common_pb2.TableNow(name="told_table")
-        await suite.fetch("CREATE TABLE told_table (id bigint, _process_id uuid, _row_number bigint)")
-        await suite.fetch("GRANT ALL ON told_table TO PUBLIC")
-        await suite.fetch("INSERT INTO told_table SELECT generate_series(1, 7)")
+        suite.ingest(path, "--pipeline", str(pipeline))
         told = (await stub.DryRunUpload(request)).table
         assert told == common_pb2.TableNow(name="told_table", exists=True, row_count=7)
-        await suite.fetch("INSERT INTO told_table SELECT generate_series(1, 20000)")
+        path.write_bytes(data)
+        suite.ingest(path, "--pipeline", "told")
         await suite.fetch("ANALYZE told_table")
         told = (await stub.DryRunUpload(request)).table
-        assert (told.row_count, told.estimated) == (20007, True)
+        assert (told.row_count, told.estimated) == (10_009, True)
         json_rows = upload_pb2.DryRunUploadRequest(upload_id=upload_id)
         assert not (await stub.DryRunUpload(json_rows)).HasField("table")
 
         keyed = upload_pb2.InspectUploadRequest(upload_id=upload_id, key=["id"], sample_rows=20_000)
         found = await stub.InspectUpload(keyed)
-        assert (found.duplicate_count, found.columns[0].unique) == (0, True)
+        assert (found.duplicate_count, list(found.duplicate_rows)) == (1, [10_002])
+        assert not found.columns[0].unique

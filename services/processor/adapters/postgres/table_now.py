@@ -13,8 +13,9 @@ _COUNTED = 10_000
 _IS_TABLE = "SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = to_regclass($1)"
 # Negative where nobody has analysed the table; of a partitioned table the sum of its partitions.
 _ESTIMATE = """
-SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
-FROM pg_partition_tree(to_regclass($1)) t JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf
+SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class
+WHERE relkind <> 'p' AND (oid = to_regclass($1) OR oid IN (
+    SELECT relid FROM pg_partition_tree(to_regclass($1)) WHERE isleaf))
 """
 
 
@@ -23,7 +24,7 @@ async def table_now(connection: PgConnection, name: str) -> TableNow | None:
     `name` is its SQL name. In the caller's transaction."""
     if not await connection.fetchval(_IS_TABLE, name):
         return None
-    counted = f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {_COUNTED + 1}) some"  # noqa: S608
+    counted = f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {_COUNTED + 1}) first_rows"  # noqa: S608
     count = int(await connection.fetchval(counted))
     if count <= _COUNTED:
         return TableNow(True, count)
