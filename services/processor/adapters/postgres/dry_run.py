@@ -39,9 +39,9 @@ from ingestor.services.processor.adapters.postgres.table import (
     listed,
     not_null,
     sql_name,
+    table_now,
     why_none,
 )
-from ingestor.services.processor.adapters.postgres.table_now import table_now
 from ingestor.services.processor.adapters.postgres.target import OWN_ONLY
 from ingestor.services.processor.ports import (
     DryRunTables,
