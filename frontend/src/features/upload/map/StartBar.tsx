@@ -168,12 +168,12 @@ async function savedPipeline(plan: Plan, otherName: string | null): Promise<stri
 function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
   if (plan.target === NONE) return plan.deciding ? "" : "Choose where the rows go.";
   if (plan.violations.count > 0) return `Correct ${plural(plan.violations.count, "error")} first.`;
-  if (plan.dryRun.isError) return "The dry run of the first rows failed.";
   const missing = plan.lacking.needed;
   const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
   if (missing.length > 0 && !allowed) {
     return `Choose a column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
   }
+  if (plan.dryRun.isError) return "The dry run of the first rows failed.";
   if (plan.changed && !plan.mayWrite) {
     return `The columns of this file are named otherwise than ${plan.target} reads them. Rename them in the file, or ask an author of your tenant to map them.`;
   }
