@@ -169,7 +169,7 @@ function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
   if (plan.target === NONE) return plan.deciding ? "" : "Choose where the rows go.";
   if (plan.violations.count > 0) return `Correct ${plural(plan.violations.count, "error")} first.`;
   const missing = plan.lacking.needed;
-  const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
+  const allowed = plan.mayLackAny || mayLackColumns(plan.document);
   if (missing.length > 0 && !allowed) {
     return `Choose a column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
   }

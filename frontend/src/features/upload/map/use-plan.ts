@@ -87,6 +87,8 @@ export function usePlan({ uploadId, dialect, target: wanted, stage, mayWrite, re
     used: parseDialect(dryRun.data?.dialectJson || seen?.dialectJson || ""),
     /** The dialect that the file is loaded with. */
     dialectJson: loadDialectJson,
+    /** Whether somebody declared that columns may be missing, whatever the fields say. */
+    mayLackAny: [dialect, document?.dialect].some((declared) => declared?.missingColumns === "ignore"),
     /** The dialect that the person declared. */
     declaredJson: dialectJson,
     target,
