@@ -56,6 +56,7 @@ log = structlog.get_logger(__name__)
 
 _COMMIT_BYTES = 16 * 2**20  # the most that is sent again after a crash
 _MEASURED_SECONDS = 5.0  # for which a look at all files of a tenant counts
+_MOST_KEY_COLUMNS = 32
 _MOST_SAMPLE_ROWS = 100_000
 _MOST_DRY_RUN_ROWS = 1000
 _MOST_HASHES = 10_000  # kept in memory while files arrive; further ones are computed from the stored file
@@ -389,6 +390,8 @@ class UploadService:
         FailedPreconditionError with the reason when it cannot be read."""
         if not 0 <= rows <= _MOST_SAMPLE_ROWS:
             raise wrong("sample_rows", f"must be 0 to {_MOST_SAMPLE_ROWS}")
+        if len(key) > _MOST_KEY_COLUMNS:
+            raise wrong("key", f"must have at most {_MOST_KEY_COLUMNS} columns")
         options = _options(dialect).to_json()
         upload = await self.get(upload_id)
         async with _file_errors(upload):

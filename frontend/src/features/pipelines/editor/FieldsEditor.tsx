@@ -256,10 +256,19 @@ function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps)
       />
       <DraftInput
         label="Column also known as"
-        description="Labels in other files, separated by commas"
-        text={(field.labels ?? []).join(", ")}
+        description="Labels in other files, one per line"
+        rows={2}
+        text={(field.labels ?? []).join("\n")}
         error={at("labels")}
-        onText={(text) => onChange(withKey(field, "labels", readList(text)))}
+        onText={(text) =>
+          onChange(
+            withKey(
+              field,
+              "labels",
+              text.split("\n").filter((label) => label.trim() !== ""),
+            ),
+          )
+        }
       />
       <FormatInput field={field} onChange={onChange} error={at("format")} />
       {field.type === "boolean" &&
