@@ -29,7 +29,9 @@ def inspected_and_loaded(path: Path, dialect: dict[str, Any]) -> tuple[dict[str,
     found = inspect_file(path, path.name, parse_options(dialect))
     pipeline = parse_pipeline(json.dumps(found["pipeline"]))
     data = path.read_bytes()
-    how = plan(data, len(data), path.name, pipeline_options(pipeline.canonical_json()))
+    # What was declared of the file goes with it, as on the page and in `pipelines infer`.
+    options = parse_options(dialect).over(pipeline_options(pipeline.canonical_json()))
+    how = plan(data, len(data), path.name, options)
     assert how.form == "as-is"
     head = read_table_head(data, True, how.options, False)
     assert head is not None
