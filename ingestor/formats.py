@@ -78,6 +78,7 @@ BATCHES = Format(
             "process_id tenant range columns pipeline pipeline_version data stored delimiter quote "
             "normal_form repairs drop_empty_cells quoted_is_text reader_version",
         ),
+        **_since(2, "RowBatch", "typed_cells"),
         **_since(1, "RepairedRows", "process_id columns rows first_row"),
         **_since(1, "FileSlice", "file_key byte_start byte_end"),
         **_RANGE,

@@ -26,6 +26,17 @@ export async function applyPipeline(name: string, fields: readonly object[]): Pr
   await pipelines.applyPipeline({ documentJson: JSON.stringify(document) });
 }
 
+interface StoredDocument {
+  readonly schema: { readonly fields: readonly Readonly<Record<string, unknown>>[] };
+  readonly [key: string]: unknown;
+}
+
+/** The latest version of a pipeline. */
+export async function documentOf(name: string): Promise<StoredDocument> {
+  const { pipeline } = await pipelines.getPipeline({ name });
+  return JSON.parse(pipeline?.documentJson ?? "{}");
+}
+
 /** Uploads a file; returns its process as soon as it is accepted. */
 export async function ingest(path: string, pipeline = ""): Promise<string> {
   const bytes = readFileSync(path);

@@ -53,7 +53,7 @@ test("a file with bad rows is mapped, dry-run and started, and the process shows
   await context.close();
 });
 
-test("a renamed column is matched by similarity, and the mapping becomes the pipeline's next version", async () => {
+test("a renamed column is matched by similarity, and its label becomes part of the pipeline's next version", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   await choose(
     page,
@@ -73,7 +73,7 @@ test("a renamed column is matched by similarity, and the mapping becomes the pip
     .first()
     .waitFor();
   await page.goto(`${PAGE}/pipelines/page-people?view=compare`);
-  await page.getByText('"id": "ID"').waitFor();
+  await page.getByText('"Full-Name"').waitFor();
   expect(complaints).toEqual([]);
   await context.close();
 });

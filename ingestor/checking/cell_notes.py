@@ -12,7 +12,7 @@ from ingestor.tabular.text_table import CellNote, TextTable
 def apply_cell_notes(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> TextTable:
     """The table without its cell notes. A row with a faulty cell is rejected if the pipeline reads the
     column, unless the cell's text is one of the column's missing values; without a pipeline whichever it is.
-    Fields of type string get what a cell shows."""
+    Fields of type string, and numbers that may have something around them, get what a cell shows."""
     if not text.cell_notes:
         return text
     if pipeline is None:
@@ -28,8 +28,10 @@ def apply_cell_notes(text: TextTable, columns: Sequence[str], pipeline: Pipeline
         shown = text.columns[fault.column][place].as_py()
         return not fields or not all(shown in pipeline.missing_values_of(field) for field in fields)
 
-    types: dict[str, set[str]] = {}
+    # Text, and numbers with something around them, such as a percent sign.
+    shows: dict[str, bool] = {}
     for field in pipeline.fields:
-        types.setdefault(pipeline.source(field), set()).add(field.type)
-    texts = [place for place, label in enumerate(columns) if types.get(label) == {"string"}]
+        label = pipeline.source(field)
+        shows[label] = shows.get(label, True) and (field.type == "string" or not field.bare_number)
+    texts = [place for place, label in enumerate(columns) if shows.get(label)]
     return reject_faults(with_shown_texts(text, texts), matters)

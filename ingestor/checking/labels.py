@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from ingestor.checking.steps.filters import CODE as FILTERED
 from ingestor.checking.steps.step import CODE as TRANSFORM_ERROR
@@ -10,7 +10,7 @@ from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
 
 
-def file_label(error: RowError, pipeline: Pipeline | None, columns: Collection[str]) -> str:
+def file_label(error: RowError, pipeline: Pipeline | None, columns: Sequence[str]) -> str:
     """The label of the file's column that an error's field is read from; "" if it is read from none or from
     several. `columns` are the labels of the file."""
     if not error.field:
@@ -25,4 +25,5 @@ def file_label(error: RowError, pipeline: Pipeline | None, columns: Collection[s
             labels = [sources.get(name, name) for name in names]
         origins = set[str]().union(*(pipeline.origins.get(label, {label}) for label in labels))
     (label,) = origins if len(origins) == 1 else ("",)
-    return label if label in columns else ""
+    known = columns if pipeline is None else pipeline.read_as(columns)
+    return columns[known.index(label)] if label in known else ""

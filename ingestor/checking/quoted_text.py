@@ -18,7 +18,7 @@ def unquoted_nulls(pipeline: Pipeline | None, columns: Sequence[str]) -> list[fr
     fields = {pipeline.source(field): field for field in reversed(pipeline.fields)}
     return [
         pipeline.missing_values_of(fields[label]) if label in fields else pipeline.missing_values
-        for label in columns
+        for label in pipeline.read_as(columns)
     ]
 
 

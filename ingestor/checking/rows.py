@@ -15,12 +15,14 @@ from ingestor.checking.cell_notes import apply_cell_notes
 from ingestor.checking.constraints import broken_constraints
 from ingestor.checking.steps.apply import Cells, filter_rows, transform
 from ingestor.checking.steps.rules import broken_rules
+from ingestor.checking.typed_cells import convert_typed, typed_fields, words_of
 from ingestor.columns.arrow import AnyArray, Int64s, Mask, pc, texts_at
 from ingestor.columns.json_strings import escaped, json_strings
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.outcomes import Notice, RejectedRow, RejectedState, RowError, capped, quoted
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.tabular.text_table import TextTable
+from ingestor.types.type import Converted
 
 # Name of the only column of rows without a pipeline.
 JSON_COLUMN = "data"
@@ -42,10 +44,16 @@ class CheckedRows:
     """Those of the reader."""
 
 
-def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> CheckedRows:
+def check_rows(
+    text: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: bool = False
+) -> CheckedRows:
     """Check every record of a slice: the pipeline's transforms, filters, schema and rules. `columns` are
     the labels of the file's columns, in order; a column called "" is left out. The cells of a column
-    that the file lacks are missing; Pipeline.header_problem says whether that is allowed."""
+    that the file lacks are missing; Pipeline.header_problem says whether that is allowed.
+    With `typed` cells may be numbers, dates and truth values of a workbook (see typed_cells)."""
+    if pipeline is not None:
+        columns = pipeline.read_as(columns)
+    words = words_of(text, columns) if typed else None
     text = apply_cell_notes(text, columns, pipeline)
     if pipeline is not None:
         text = skip_blank_rows(text, columns, pipeline)
@@ -55,7 +63,7 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
         good, good_index = [_json_rows(text.columns, columns)], text.row_index
         names = [JSON_COLUMN]
     else:
-        good, good_index = _check_pipeline(text, columns, pipeline, rejected)
+        good, good_index = _check_pipeline(text, columns, pipeline, rejected, words)
         names = [field.name for field in pipeline.fields]
     rejected.sort(key=lambda row: row.row_number)
     return CheckedRows(pa.table(good, names=names), good_index, rejected, text.notices)
@@ -82,7 +90,11 @@ def _json_rows(columns: Sequence[pa.StringArray], labels: Sequence[str]) -> pa.S
 
 
 def _check_pipeline(
-    text: TextTable, columns: Sequence[str], pipeline: Pipeline, rejected: list[RejectedRow]
+    text: TextTable,
+    columns: Sequence[str],
+    pipeline: Pipeline,
+    rejected: list[RejectedRow],
+    words: Mapping[str, Int64s] | None,
 ) -> tuple[list[AnyArray], Int64s]:
     """Transforms, filters, the schema and the rules, in this order: the fields' columns of the good rows
     and their record numbers; the other rows go to `rejected`."""
@@ -99,7 +111,8 @@ def _check_pipeline(
         skipped = {position: [error] for position, error in condition.errors()}
         rejected += _rejected(text, "skipped", skipped)
     errors = cells.errors
-    arrays = _check_fields(cells, pipeline, errors)
+    typed = None if words is None else (words, text.row_index if rows is None else text.row_index[rows])
+    arrays = _check_fields(cells, pipeline, errors, typed)
     good, arrays = _without(arrays, np.arange(cells.count), errors)
     if pipeline.rules and len(good):
         _check_rules(cells, pipeline, good, arrays, errors)
@@ -124,15 +137,26 @@ def _without(
     return rows[keep], [array.filter(mask) for array in arrays]
 
 
-def _check_fields(cells: Cells, pipeline: Pipeline, errors: dict[int, list[RowError]]) -> list[AnyArray]:
-    """The fields' columns; every error goes to `errors`, by position."""
+def _check_fields(
+    cells: Cells,
+    pipeline: Pipeline,
+    errors: dict[int, list[RowError]],
+    typed: tuple[Mapping[str, Int64s], Int64s] | None,
+) -> list[AnyArray]:
+    """The fields' columns; every error goes to `errors`, by position. `typed`: the cells that are words, by
+    label and `row_index`, and the `row_index` of the rows."""
     key = frozenset(pipeline.key)
+    names = typed_fields(pipeline) if typed else ()
     arrays: list[AnyArray] = []
     for field in pipeline.fields:
         source = pipeline.source(field)
         column = text_column(cells.texts[source], pipeline.missing_values_of(field))
         found: dict[int, list[RowError]] = {}
-        arrays.append(_check_field(field, column, field.name in key, found))
+        if typed and field.name in names:
+            converted = convert_typed(field, column, np.isin(typed[1], typed[0].get(source, ())))
+        else:
+            converted = field.kind.convert(column)
+        arrays.append(_check_field(field, column, converted, field.name in key, found))
         refused = cells.refused.get(source)
         for position, more in found.items():
             # What a transform refused has been reported.
@@ -161,9 +185,12 @@ def _check_rules(
 
 
 def _check_field(
-    field: Field, column: TextColumn, in_key: bool, errors: dict[int, list[RowError]]
+    field: Field,
+    column: TextColumn,
+    converted: Converted,
+    in_key: bool,
+    errors: dict[int, list[RowError]],
 ) -> AnyArray:
-    converted = field.kind.convert(column)
     if converted.bad is not None:
         for position, value in _values(column, converted.bad):
             message = f"{field.name}: {quoted(value)} {field.kind.explain(value)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -43,10 +44,14 @@ def apply(settings: Settings, file: Path, dry_run: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as it does without this option.")
 @click.pass_obj
 def infer(settings: Settings, file: Path, dialect: str, rows: int, table: str | None, as_json: bool) -> None:
-    """Draft a pipeline from FILE. Review it before you apply it. Needs no suite, except for --table."""
+    """Draft a pipeline from FILE. Review it before you apply it. Needs no suite, except for --table. It reads
+    other files of the same columns too, in any format; what --dialect declares becomes part of it."""
     found = inspection(file, dialect, rows)
+    drafted = found["pipeline"]
+    if declared := json.loads(dialect or "{}"):
+        drafted["dialect"] = {**drafted.get("dialect", {}), **declared}
     if table is None:
-        print_json(found["pipeline"])
+        print_json({**{key: drafted[key] for key in drafted if key != "sink"}, "sink": drafted["sink"]})
         return
     draft = settings.run(lambda client: client.pipelines.of_table(table))
     # Takes NumPy and Arrow, which no other command needs.

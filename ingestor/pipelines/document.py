@@ -5,8 +5,9 @@ Rules of the schema: https://datapackage.org/standard/table-schema/. The guide i
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Annotated, Any, Literal, cast
@@ -16,7 +17,7 @@ from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
 
 from ingestor.pipelines.document_checks import cross_checks, shape_violation
-from ingestor.pipelines.errors import MAX_VIOLATIONS, PipelineError, Violation
+from ingestor.pipelines.errors import MAX_VIOLATIONS, PipelineError, Violation, pointer
 from ingestor.pipelines.field import Field, MissingValue, MissingValues
 from ingestor.pipelines.json_document import read_json
 from ingestor.pipelines.names import column_for, listed, table
@@ -182,6 +183,27 @@ class Pipeline(Part):
         return (*first, *(label for label in read if label not in sources))
 
     @cached_property
+    def _other_labels(self) -> dict[str, list[str]]:
+        """By label that fields read: those by which the column is known too."""
+        found: dict[str, list[str]] = {}
+        for field in self.fields:
+            if field.labels:
+                found.setdefault(self.source(field), []).extend(field.labels)
+        return found
+
+    def read_as(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The labels by which the pipeline reads a file's columns, in order: a column of another label that a
+        field has among its `labels` counts as the field's own, unless the file has that one. Of several the
+        one whose label the field lists first."""
+        present = set(columns)
+        own: dict[str, str] = {}
+        for label, others in self._other_labels.items():
+            found = None if label in present else next((other for other in others if other in present), None)
+            if found is not None:
+                own[found] = label
+        return tuple(own.get(label, label) for label in columns)
+
+    @cached_property
     def origins(self) -> dict[str, frozenset[str]]:
         """For each label that a transform makes or rewrites, the labels of the file's columns that go
         into it, two if there are more; any other label is its own origin."""
@@ -208,9 +230,10 @@ class Pipeline(Part):
         self, labels: Sequence[str], columns: Sequence[str], options: ReadOptions
     ) -> tuple[str, str] | None:
         """Why a file with these labels in its header cannot be loaded, as (reason, sentence); None if it can.
-        `columns` are the names of its columns, by which the pipeline reads them (see TableHead)."""
+        `columns` are the names of its columns (see TableHead)."""
         match = self.table_schema.fields_match
-        lacking = self.check_header(columns)
+        known = self.read_as(columns)
+        lacking = self.check_header(known)
         if options.missing_columns == "ignore":
             lacking = []
         elif match in ("superset", "partial"):
@@ -223,7 +246,7 @@ class Pipeline(Part):
                 f"{not_found(lacking, columns)}",
             )
         drift = self.sink.schema_drift
-        names = [name or label for label, name in zip(labels, columns, strict=True)]
+        names = [name or label for label, name in zip(labels, known, strict=True)]
         extra = [
             name if label.strip() else f"{name} (without a label)".lstrip()
             for label, name in zip(labels, names, strict=True)
@@ -242,7 +265,7 @@ class Pipeline(Part):
                 f"The pipeline {self.name} wants the columns in this order: {', '.join(expected)}. "
                 f"The file has {listed_labels(names)}.",
             )
-        none = not any(self.source(field) in columns for field in self.fields)
+        none = not any(self.source(field) in known for field in self.fields)
         if match == "partial" and none and options.missing_columns != "ignore":
             return (
                 "HEADER_MISMATCH",
@@ -271,7 +294,9 @@ class Pipeline(Part):
     def _added_columns(self, columns: Sequence[str]) -> dict[str, str]:
         """The names that columns of the file which nothing reads get in the table, by label."""
         read, names = set(self.labels_of_file), {field.name for field in self.fields}
-        return {label: column_for(label, names) for label in columns if label and label not in read}
+        return {
+            label: column_for(label, names) for label in self.read_as(columns) if label and label not in read
+        }
 
     def evolved(self, columns: Sequence[str]) -> Pipeline:
         """The pipeline for a file with columns of these names. With schemaDrift "evolve" it has one more
@@ -282,7 +307,8 @@ class Pipeline(Part):
         schema = self.table_schema.model_copy(update={"fields_": [*self.fields, *fields]})
         mapping = {**self.mapping, **{name: label for label, name in added.items()}}
         made = self.model_copy(update={"table_schema": schema, "mapping": mapping})
-        made.__dict__.pop("labels_of_file", None)  # a cached property, copied with the rest
+        for cached in ("labels_of_file", "_other_labels"):  # copied with the rest
+            made.__dict__.pop(cached, None)
         return made
 
     def target(self) -> tuple[str, str]:
@@ -312,7 +338,27 @@ def parse_pipeline(text: str) -> Pipeline:
                       for detail in details]  # fmt: skip
     if len(violations) < MAX_VIOLATIONS:
         violations.extend(islice(cross_checks(document), MAX_VIOLATIONS - len(violations)))
+    if pipeline is not None and not violations:
+        violations.extend(islice(_label_problems(pipeline), MAX_VIOLATIONS))
     if pipeline is None or violations:
         raise PipelineError(violations)
     pipeline._canonical = canonical_json(document)
     return pipeline
+
+
+def _label_problems(pipeline: Pipeline) -> Iterator[Violation]:
+    """Labels of a field that mean another column as well."""
+    read = frozenset(pipeline.labels_of_file)
+    made = frozenset(label for step in pipeline.transforms for label in step.writes)
+    owners: dict[str, str] = {}
+    for index, field in enumerate(pipeline.fields):
+        source = pipeline.source(field)
+        if field.labels and source not in read:
+            message = "are for a column of the file, not for one that a transform makes"
+            yield Violation(pointer(("schema", "fields", index, "labels")), message)
+        for place, label in enumerate(field.labels or ()):
+            if owners.setdefault(label, source) != source or (
+                (label in read or label in made) and label != source
+            ):
+                message = f"{json.dumps(label, ensure_ascii=False)} is the label of another column"
+                yield Violation(pointer(("schema", "fields", index, "labels", place)), message)

@@ -27,6 +27,9 @@ _MAX_SHOWN = 80
 # Most words of one list, such as an enum; most spellings of one value.
 MAX_LISTED = 10_000
 MAX_SPELLINGS = 1000
+# Most labels of one field, and the characters of one.
+MAX_LABELS = 100
+MAX_LABEL = 1000
 
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
@@ -79,6 +82,9 @@ class Category(Part):
     label: str | None = None
 
 
+Labels = Annotated[
+    list[Annotated[str, Key(min_length=1, max_length=MAX_LABEL)]], Key(min_length=1, max_length=MAX_LABELS)
+]
 Spellings = Annotated[list[str], Key(min_length=1, max_length=MAX_SPELLINGS)]
 Categories = Annotated[list[Category], BeforeValidator(_valued), Key(min_length=1, max_length=MAX_LISTED)]
 MissingValues = Annotated[list[MissingValue], BeforeValidator(_valued), Key(max_length=MAX_SPELLINGS)]
@@ -91,6 +97,8 @@ class Field(Part):
     type: Annotated[str, _one_of(TYPES)]
     title: str | None = None
     description: str | None = None
+    labels: Labels | None = None
+    """Labels by which its column is known too, where the file has none of its own label (Pipeline.source)."""
     example: Any = None
     rdf_type: str | None = Key(None, alias="rdfType")
     format: str = "default"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +17,8 @@ from typing import Any, BinaryIO
 from ingestor.notices import as_objects, merged
 from ingestor.pipelines.inference.columns import all_notices, infer_columns, worth_reading
 from ingestor.pipelines.inference.draft import draft_pipeline
+from ingestor.pipelines.inference.keys import repeated_rows
+from ingestor.pipelines.inference.readable_names import load_letters, stem_of
 from ingestor.tabular.files.containers import size_of
 from ingestor.tabular.files.encodings import to_utf8
 from ingestor.tabular.files.file_process import Request, answer_request
@@ -25,32 +28,48 @@ from ingestor.tabular.options import ReadOptions
 
 _FIRST_ROWS = 20
 _MOST_REJECTED = 100
+_MOST_DUPLICATES = 10
 
 
 def inspect_file(
-    path: Path, name: str, options: ReadOptions, *, rows: int = 1000, whole: bool = True
+    path: Path,
+    name: str,
+    options: ReadOptions,
+    *,
+    rows: int = 1000,
+    whole: bool = True,
+    key: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the first records of a file say; see inspect_open."""
     with path.open("rb") as file:
-        return inspect_open(file, name, options, rows=rows, whole=whole)
+        return inspect_open(file, name, options, rows=rows, whole=whole, key=key)
 
 
 def inspect_open(
-    file: BinaryIO, name: str, options: ReadOptions, *, rows: int = 1000, whole: bool = True
+    file: BinaryIO,
+    name: str,
+    options: ReadOptions,
+    *,
+    rows: int = 1000,
+    whole: bool = True,
+    key: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What the first `rows` records of a file say; `whole` False: more of it may follow.
+    """What the first `rows` records of a file say; `whole` False: more of it may follow; `key`: columns that
+    may be a key.
 
     {"format", "compression", "encoding", "dialect": {...}, "columns": [{"label", "name", "type",
-    "format", "confidence", "missing", "examples", "why",
+    "format", "confidence", "missing", "examples", "why", "unique", "values",
     "candidates": [{"keys", "values": [(written, understood)]}]}], "first_rows": [{"row", "line", "cells"}],
     "rejected": [{"row", "line", "state", "code", "message", "text"}], "rejected_count",
     "sampled_rows", "complete", "pipeline": {...}, "guesses": [{"option", "value_json", "confidence", "why"}],
     "notices": [{"code", "message", "rows", "row_numbers"}],
     "lines": [{"line", "role", "cells", "width", "why"}],
-    "sheets": [{"name", "rows", "columns", "hidden", "readable"}]}. Raises UnreadableFileError.
+    "sheets": [{"name", "rows", "columns", "hidden", "readable"}], "duplicate_count",
+    "duplicate_rows": [...]}. Raises UnreadableFileError.
     """
     sample = read_sample(file, size_of(file), name, options, rows=rows, whole=whole)
     columns = infer_columns(sample)
+    repeated = repeated_rows(sample, key)
     first = range(min(_FIRST_ROWS, len(sample.row_numbers)))
     return {
         "format": sample.plan.format,
@@ -64,6 +83,7 @@ def inspect_open(
                 "examples": [example[:200] for example in column.examples],
                 "candidates": [{"keys": keys, "values": values} for keys, values in column.candidates],
                 "why": column.why,
+                "unique": column.unique, "values": column.values,
             }
             for column in columns
         ],
@@ -85,7 +105,7 @@ def inspect_open(
         "rejected_count": len(sample.rejected),
         "sampled_rows": sample.record_count,
         "complete": sample.complete,
-        "pipeline": draft_pipeline(name.split(".")[0], sample, worth_reading(columns)),
+        "pipeline": draft_pipeline(stem_of(name), sample, worth_reading(columns)),
         "guesses": [
             {
                 "option": guess.option, "value_json": guess.value_json, "confidence": guess.confidence,
@@ -102,6 +122,8 @@ def inspect_open(
             for line in _lines(file, sample, whole=whole)
         ],
         "sheets": [asdict(sheet) for sheet in sample.sheets],
+        "duplicate_count": len(repeated),
+        "duplicate_rows": repeated[:_MOST_DUPLICATES],
     }  # fmt: skip
 
 
@@ -121,8 +143,10 @@ def _shown(cell: str | None) -> str | None:
 
 
 def _inspect(request: Request, file: BinaryIO, _: BinaryIO) -> dict[str, Any]:
-    return inspect_open(file, request.name, request.options, rows=request.rows, whole=request.whole)
+    return inspect_open(
+        file, request.name, request.options, rows=request.rows, whole=request.whole, key=request.key
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(answer_request(_inspect))
+    sys.exit(answer_request(_inspect, load_letters))

@@ -159,7 +159,10 @@ class PipelineApi(pipelines_pb2_grpc.PipelineServiceServicer):
         size = read_page_size(request.page_size)
         scope = f"pipelines {tenant()}"
         after = read_token(scope, request.page_token, str)
-        found = await self._pipelines.list(after or "", size + 1)
+        columns = list(request.loaded_columns)
+        if any("\0" in label for label in columns):
+            raise wrong("loaded_columns", "must not hold NUL characters")
+        found = await self._pipelines.list(after or "", size + 1, columns)
         return pipelines_pb2.ListPipelinesResponse(
             pipelines=[_pipeline(stored) for stored in found[:size]],
             next_page_token=make_token(scope, found[size - 1].name) if len(found) > size else "",

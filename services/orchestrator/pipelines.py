@@ -50,10 +50,14 @@ class PipelineService:
             raise NotFoundError("PIPELINE_NOT_FOUND", f"Pipeline {wanted} does not exist.")
         return found
 
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+    async def list(self, after: str, limit: int, columns: Sequence[str] = ()) -> Sequence[StoredPipeline]:
         """The latest version of each pipeline that is not deleted and whose name is after `after`, by
-        name."""
-        return await self._store.list(after, limit)
+        name. With `columns` only of those that have loaded a file with just these columns, in any order."""
+        return await self._store.list(after, limit, columns)
+
+    async def loaded(self, name: str, columns: Sequence[str]) -> None:
+        """Remember that the pipeline loads a file with these columns; "" is one that is not read."""
+        await self._store.loaded(name, columns)
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
         """Versions below `before` (None for all), newest first, even of a deleted pipeline. Raises

@@ -144,6 +144,7 @@ class Message:
     batch: Batch
     data: bytes | None
     repaired: tuple[str, ...] = ()
+    typed_cells: bool = False  # the file, or that of the repaired process, is a workbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,9 +314,13 @@ class PipelineStore(Protocol):
         deleted. None when it does not exist."""
         ...
 
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+    async def list(self, after: str, limit: int, columns: Sequence[str] = ()) -> Sequence[StoredPipeline]:
         """The latest version of each pipeline that is not deleted and whose name is after `after`, by
-        name."""
+        name. With `columns` only of those that have loaded a file with just these columns, in any order."""
+        ...
+
+    async def loaded(self, name: str, columns: Sequence[str]) -> None:
+        """Remember that the pipeline has loaded a file with these columns; "" is one that is not read."""
         ...
 
     async def count(self) -> int:

@@ -274,7 +274,8 @@ class OrchestratorService:
         size = bytes_to_read(batch.byte_start, batch.byte_end, batch.row_count)
         pieces = self._files.read(key, batch.byte_start, batch.byte_start + size)
         data = b"".join([piece async for piece in pieces])
-        message = _message(ingestion, ingestion.layout, batch, data)
+        typed = await self._has_typed_cells(ingestion)
+        message = _message(ingestion, ingestion.layout, batch, data, typed)
         try:
             packed = await asyncio.to_thread(self._queue.pack, message)
         except TooLargeError:
@@ -336,6 +337,8 @@ class OrchestratorService:
             labels, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
         )
         await self.until_done("database", lambda: self._ingestions.set_layout(file.process_id, layout))
+        if file.pipeline and not file.repairs:
+            await self.until_done("pipelines", lambda: self._pipelines.loaded(file.pipeline, labels))
         columns = _repaired_columns(file, layout) or layout.columns
         await self.until_done(
             "status", lambda: self._status.header_read(file.process_id, columns, content, limits)
@@ -350,6 +353,14 @@ class OrchestratorService:
                 "PROCESS_NOT_FOUND", f"The repaired process {process_id} does not exist any more."
             )
         return found.layout.columns
+
+    async def _has_typed_cells(self, ingestion: Ingestion) -> bool:
+        """Whether the rows come from a workbook; those of a repair, whether they did first."""
+        file, content = ingestion.file, ingestion.content
+        if file.repairs and not file.retry:
+            found = await self.until_done("database", lambda: self._ingestions.get(file.repairs))
+            content = found.content if found else None
+        return content is not None and parse_options(content.dialect).format == "xlsx"
 
     async def _check_columns(
         self, file: FileInfo, head: TableHead, options: ReadOptions
@@ -397,7 +408,8 @@ class OrchestratorService:
             number, piece.first_row, piece.row_count, piece.first_line, piece.next_line, piece.byte_start,
             piece.byte_end,
         )  # fmt: skip
-        message = _message(ingestion, layout, batch, piece.data)
+        typed = await self._has_typed_cells(ingestion)
+        message = _message(ingestion, layout, batch, piece.data, typed)
         try:
             return [(batch, await asyncio.to_thread(self._queue.pack, message))]
         except TooLargeError:
@@ -512,11 +524,10 @@ class OrchestratorService:
         return progress
 
 
-def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes) -> Message:
+def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes, typed_cells: bool) -> Message:
     assert ingestion.content is not None, "batches are cut from content"
-    return Message(
-        ingestion.file, ingestion.content, layout, batch, data, _repaired_columns(ingestion.file, layout)
-    )
+    repaired = _repaired_columns(ingestion.file, layout)
+    return Message(ingestion.file, ingestion.content, layout, batch, data, repaired, typed_cells)
 
 
 def _repaired_columns(file: FileInfo, layout: Layout) -> tuple[str, ...]:

@@ -168,6 +168,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
             rows=list(_rows(result, pipeline, with_cells=not first.without_cells)),
             notices=map(notice_message, merged(result.notices)),
             readings=list(_readings(result)),
+            table=_table(result),
         )
 
 
@@ -182,11 +183,18 @@ def _readings(result: DryRun) -> Iterator[common_pb2.FieldReading]:
         yield message
 
 
+def _table(result: DryRun) -> common_pb2.TableNow | None:
+    if result.table is None:
+        return None
+    name, now = result.table
+    return common_pb2.TableNow(name=name, exists=now.exists, row_count=now.row_count, estimated=now.estimated)
+
+
 def _rows(
     result: DryRun, pipeline: Pipeline | None, *, with_cells: bool
 ) -> Iterator[processor_pb2.RejectedRow]:
     """As many of the rows as fit into one message."""
-    columns = frozenset(result.columns)
+    columns = result.columns
     left = _ANSWER_BYTES
     for row in result.rows:
         message = rejected_message(row, [file_label(error, pipeline, columns) for error in row.errors])

@@ -25,6 +25,7 @@ from ingestor.services.processor.ports import (
     Refused,
     SinkRefusedError,
     TableDryRun,
+    TableNow,
 )
 from ingestor.services.processor.reading import read_batch, refused_rows
 from ingestor.tabular.files.formats import HEAD_BYTES
@@ -50,6 +51,8 @@ class DryRun:
     notices: list[Notice] = field(default_factory=list)
     readings: Sequence[FieldReading] = ()
     """How the first values of each field are understood."""
+    table: tuple[str, TableNow] | None = None
+    """The name of the table, as the pipeline has it, and the table as it is; None where that is not known."""
 
 
 class DryRunWork:
@@ -134,6 +137,8 @@ async def dry_run(
                 if pipeline and sink_of(pipeline) == TABLE_SINK:
                     table = await stack.enter_async_context(tables.open(table_of(pipeline)))
                     result.notices += table.notices
+                    if table.table_now is not None:
+                        result.table = ".".join(filter(None, pipeline.target())), table.table_now
                 assert found is not None
                 rows = _Rows(result, found, how, normal_form, pipeline, table, work)
             for piece in slices:
@@ -186,7 +191,7 @@ class _Rows:
         batch = RowBatch(
             BatchKey("", "", bounds), head.columns, "", 0, head.dialect.delimiter, piece.data, None,
             head.dialect.quote, self._normal_form, None, self._options.extra_empty_cells == "drop",
-            self._options.empty_quoted == "text",
+            self._options.empty_quoted == "text", self._options.format == "xlsx",
         )  # fmt: skip
         left = MAX_ROWS - len(result.rows)
         document = self._pipeline.canonical_json() if self._pipeline else ""

@@ -222,6 +222,15 @@ class Sink(RowLoader, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TableNow:
+    """Whether a table exists, and its rows; `estimated` if there are too many to count."""
+
+    exists: bool
+    row_count: int = 0
+    estimated: bool = False
+
+
 class TableDryRun(Protocol):
     """A dry run of the rows of a file, as if they were loaded in order and nothing else were loaded."""
 
@@ -238,6 +247,11 @@ class TableDryRun(Protocol):
     @property
     def notices(self) -> Sequence[Notice]:
         """What a person should know of the table."""
+        ...
+
+    @property
+    def table_now(self) -> TableNow | None:
+        """The table as it is; None if that is not known."""
         ...
 
 

@@ -62,7 +62,7 @@ def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRow
     if table.record_count != batch.key.range.row_count:
         raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
     with stage("check"), span("check"):
-        return check_rows(table, batch.columns, pipeline_of_text(batch, pipeline))
+        return check_rows(table, batch.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells)
 
 
 def pipeline_of_text(batch: RowBatch, pipeline: Pipeline | None) -> Pipeline | None:

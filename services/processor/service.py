@@ -160,7 +160,9 @@ class BatchService:
 
         def check_repair() -> CheckedRows:
             table, skipped = failed_rows(found, states)
-            checked = check_rows(table, rows.columns, pipeline_of_text(batch, pipeline))
+            checked = check_rows(
+                table, rows.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells
+            )
             # In the order of the repaired process, so that of rows with the same key the first one wins.
             order = np.argsort(numbers[checked.good_index])
             return CheckedRows(

@@ -11,7 +11,7 @@ import structlog
 from ingestor.notices import from_objects
 from ingestor.outcomes import RowError
 from ingestor.runtime.grpc.requests import read_uuid, write_time, wrong
-from ingestor.services.upload.dry_runs import DryRun
+from ingestor.services.upload.dry_runs import DryRun, TableNow
 from ingestor.services.upload.service import Chunk, UploadService
 from ingestor.services.upload.uploads import Upload, UploadState
 from ingestor.states import ROW_STATES
@@ -95,7 +95,9 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     async def InspectUpload(
         self, request: upload_pb2.InspectUploadRequest, context: Context
     ) -> upload_pb2.InspectUploadResponse:
-        found = await self._service.inspect(_id(request.upload_id), request.dialect_json, request.sample_rows)
+        found = await self._service.inspect(
+            _id(request.upload_id), request.dialect_json, request.sample_rows, tuple(request.key)
+        )
         return inspection_message(found)
 
     async def DryRunUpload(
@@ -180,6 +182,9 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
             )
             for sheet in found.get("sheets", ())
         ],
+        # A converter of an earlier release does not count them.
+        duplicate_count=found.get("duplicate_count", 0),
+        duplicate_rows=found.get("duplicate_rows", ()),
     )  # fmt: skip
 
 
@@ -213,7 +218,14 @@ def dry_run_message(found: DryRun) -> upload_pb2.DryRunUploadResponse:
         dialect_json=found.dialect,
         notices=map(notice_message, found.notices),
         readings=map(reading_message, found.readings),
+        table=None if found.table is None else _table_message(found.table),
     )  # fmt: skip
+
+
+def _table_message(table: TableNow) -> common_pb2.TableNow:
+    return common_pb2.TableNow(
+        name=table.name, exists=table.exists, row_count=table.row_count, estimated=table.estimated
+    )
 
 
 def _id(text: str) -> str:

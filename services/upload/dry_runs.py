@@ -48,6 +48,16 @@ class RowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class TableNow:
+    """The table that rows would go into, as it is."""
+
+    name: str
+    exists: bool
+    row_count: int
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DryRunResult:
     """The first rows that fail or are skipped; `complete` if there are no others."""
 
@@ -55,6 +65,7 @@ class DryRunResult:
     complete: bool
     notices: tuple[Notice, ...] = ()
     readings: tuple[FieldReading, ...] = ()
+    table: TableNow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,7 @@ class DryRun:
     dialect: str
     notices: tuple[Notice, ...] = ()
     readings: tuple[FieldReading, ...] = ()
+    table: TableNow | None = None
 
     def count(self, state: RowState) -> int:
         """Number of rows in a state."""
@@ -104,4 +116,5 @@ def dry_run_of(excerpt: Excerpt, result: DryRunResult) -> DryRun:
         excerpt.dialect,
         merged(excerpt.notices, result.notices),
         result.readings,
+        result.table,
     )

@@ -189,7 +189,9 @@ class DryRuns(Protocol):
 class Inspector(Protocol):
     """Examines the beginning of files."""
 
-    async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
+    async def inspect(
+        self, upload: Upload, dialect: str, rows: int, key: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """See ingestor.pipelines.inspection.inspect_file. Raises UnreadableFileError,
         ConverterCrashedError, FileMissingError."""
         ...

@@ -57,6 +57,7 @@ log = structlog.get_logger(__name__)
 
 _COMMIT_BYTES = 16 * 2**20  # the most that is sent again after a crash
 _MEASURED_SECONDS = 5.0  # for which a look at all files of a tenant counts
+_MOST_KEY_COLUMNS = 32
 _MOST_SAMPLE_ROWS = 100_000
 _MOST_DRY_RUN_ROWS = 1000
 _MOST_HASHES = 10_000  # kept in memory while files arrive; further ones are computed from the stored file
@@ -384,15 +385,19 @@ class UploadService:
         found = await self._pipelines.find(name, version or None)
         return name, found.version, _over(declared, parse_options(found.dialect)).to_json(), found.labels
 
-    async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:
+    async def inspect(
+        self, upload_id: str, dialect: str, rows: int, key: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """Describe the committed part of a file; see ingestor.pipelines.inspection. Raises
         FailedPreconditionError with the reason when it cannot be read."""
         if not 0 <= rows <= _MOST_SAMPLE_ROWS:
             raise wrong("sample_rows", f"must be 0 to {_MOST_SAMPLE_ROWS}")
+        if len(key) > _MOST_KEY_COLUMNS:
+            raise wrong("key", f"must have at most {_MOST_KEY_COLUMNS} columns")
         options = _options(dialect).to_json()
         upload = await self.get(upload_id)
         async with _file_errors(upload):
-            return await self._inspector.inspect(upload, options, rows or 1000)
+            return await self._inspector.inspect(upload, options, rows or 1000, key)
 
     async def dry_run(self, upload_id: str, pipeline: str, document: str, dialect: str, rows: int) -> DryRun:
         """Run the first committed records of a file without storing anything. Raises the errors of

@@ -106,3 +106,42 @@ async def test_each_tenant_has_its_own_versions(store: AnyStore) -> None:
         await store.delete("a")
     found = await store.get("a", None)
     assert found is not None and found.document == "ours"
+
+
+async def test_which_pipelines_have_loaded_such_columns(store: AnyStore) -> None:
+    for name in ("a", "b", "c", "gone"):
+        await store.add(name, "x", "x")
+        await store.loaded(name, ["id", "name"] if name != "c" else ["id"])
+    await store.delete("gone")
+    await store.loaded("b", ["name", "", "id"])
+    await store.loaded("b", ["id", "name", "city"])
+
+    async def known(*columns: str) -> list[str]:
+        return [pipeline.name for pipeline in await store.list("", 10, columns)]
+
+    assert await known("id", "name") == await known("name", "id") == ["a", "b"]
+    assert await known("id") == ["c"]
+    assert await known("city", "name", "id") == ["b"]
+    assert await known("ID", "name") == await known("id,name") == []
+    assert [pipeline.name for pipeline in await store.list("a", 1, ["id", "name"])] == ["b"]
+    assert len(await store.list("", 10)) == 3
+
+
+async def test_a_tenant_knows_its_own_columns_only(store: AnyStore) -> None:
+    for tenant in ("default", "other"):
+        with within(tenant):
+            await store.add("a", "x", "x")
+    await store.loaded("a", ["id"])
+    with within("other"):
+        assert await store.list("", 10, ["id"]) == []
+
+
+async def test_the_latest_columns_are_remembered(store: AnyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    if isinstance(store, MemoryPipelines):
+        pytest.skip("it remembers all")
+    monkeypatch.setattr("ingestor.services.orchestrator.adapters.pg_pipelines._MOST_REMEMBERED", 2)
+    await store.add("a", "x", "x")
+    for columns in (["1"], ["2"], ["3"], ["2"], ["4"]):
+        await store.loaded("a", columns)
+    found = [bool(await store.list("", 10, [label])) for label in "1234"]
+    assert found == [False, True, False, True]

@@ -33,6 +33,7 @@ class MemoryDryRunTables(DryRunTables):
 
 class MemoryTableDryRun(TableDryRun):
     notices = ()
+    table_now = None
 
     def __init__(self, sink: MemorySink, table: Table) -> None:
         self._sink = sink

@@ -37,6 +37,11 @@ class MemoryPipelines(PipelineStore):
     def __init__(self) -> None:
         self._stored: dict[str, dict[str, list[tuple[str, StoredPipeline]]]] = {}
         self._deleted: dict[str, set[str]] = {}
+        self._remembered: dict[str, set[tuple[str, frozenset[str]]]] = {}
+
+    @property
+    def remembered(self) -> set[tuple[str, frozenset[str]]]:
+        return self._remembered.setdefault(scope.tenant(), set())
 
     @property
     def stored(self) -> dict[str, list[tuple[str, StoredPipeline]]]:
@@ -66,9 +71,14 @@ class MemoryPipelines(PipelineStore):
         number = len(known) if version is None else version
         return known[number - 1][1] if 1 <= number <= len(known) else None
 
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+    async def list(self, after: str, limit: int, columns: Sequence[str] = ()) -> Sequence[StoredPipeline]:
         names = [name for name in sorted(self.stored) if name > after and name not in self.deleted]
+        if columns:
+            names = [name for name in names if (name, frozenset(columns)) in self.remembered]
         return [self.stored[name][-1][1] for name in names][:limit]
+
+    async def loaded(self, name: str, columns: Sequence[str]) -> None:
+        self.remembered.add((name, frozenset(filter(None, columns))))
 
     async def count(self) -> int:
         return sum(name not in self.deleted for name in self.stored)

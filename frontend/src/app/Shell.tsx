@@ -10,7 +10,7 @@ import {
   IconUpload,
 } from "@tabler/icons-react";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { lazy, Suspense, useEffect, useRef } from "react";
 import { UploadService } from "@/api/contract";
 import { AccountMenu, Entry, useMay } from "@/features/access";
 import { ConnectionBanner } from "./ConnectionBanner";
@@ -23,6 +23,9 @@ const PLACES = [
   { to: "/pipelines", label: "Pipelines", icon: IconRoute },
   { to: "/access", label: "Access", icon: IconShieldLock },
 ] as const;
+
+/** Not needed for the first paint. */
+const DropAnywhere = lazy(async () => ({ default: (await import("@/features/upload")).DropAnywhere }));
 
 /** The frame around every screen: navigation, colour scheme, and the banner for outages. */
 export function Shell() {
@@ -58,6 +61,11 @@ export function Shell() {
           <ColorSchemeButton />
         </div>
       </header>
+      {maySend && (
+        <Suspense>
+          <DropAnywhere />
+        </Suspense>
+      )}
       <div className={classes.body}>
         <ConnectionBanner />
         <main id="main" className={classes.main} tabIndex={-1}>

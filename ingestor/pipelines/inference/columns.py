@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ingestor.outcomes import Notice, quoted
@@ -12,19 +12,16 @@ from ingestor.pipelines.field import Field
 from ingestor.pipelines.inference.booleans import boolean_readings
 from ingestor.pipelines.inference.numbers import is_code, number_readings, why_text
 from ingestor.pipelines.inference.times import time_readings
-from ingestor.pipelines.inference.values import Reading, Values, best_of
+from ingestor.pipelines.inference.values import Reading, Values, best_of, is_missing
 from ingestor.tabular.files.sample import Sample
 
 # Least share of a column's values that a type must fit; the others would be rejected.
 _LEAST = 0.9
-# What people and programs write for a missing value, in any case.
-_MISSING = frozenset((
-    "null", "(null)", "<null>", "n/a", "na", "#n/a", "#na", "<na>", "n.a.", "nan", "none", "nil", "\\n", "-",
-    "--", "---", "\u2013", "\u2014", ".", "?", "#null!", "#value!",
-    "#div/0!", "#ref!", "#name?", "#num!", "0000-00-00", "0000-00-00 00:00:00",
-))  # fmt: skip
 _EXAMPLES = 5
 _SHOWN = 3  # values of a candidate
+# Most values that are shown as all values of a column, and the characters of one.
+_FEW = 100
+_SHORT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +37,10 @@ class Column:
     examples: tuple[str, ...]
     trimmed: bool = False
     """Whether the blanks around its values must go."""
+    unique: bool = False
+    """Whether no value is missing and none occurs twice."""
+    values: tuple[str, ...] = ()
+    """All of them, each once, frequent ones first, where they are few; else none."""
     notices: tuple[Notice, ...] = field(default=())
     candidates: tuple[tuple[dict[str, Any], list[tuple[str, str]]], ...] = ()
     """Where several readings fit: the keys of each, and what it makes of the first values."""
@@ -60,10 +61,26 @@ class Column:
 def infer_columns(sample: Sample) -> list[Column]:
     """The columns that are read, with the narrowest type that fits."""
     return [
-        _infer(label, name, cells)
+        replace(_infer(label, name, cells), unique=_is_unique(cells), values=_all_values(cells))
         for label, name, cells in zip(sample.labels, sample.names, sample.cells, strict=True)
         if name
     ]
+
+
+def _is_unique(cells: Sequence[str | None]) -> bool:
+    texts = [(cell or "").strip() for cell in cells]
+    return len(set(texts)) == len(texts) > 0 and not any(map(is_missing, texts))
+
+
+def _all_values(cells: Sequence[str | None]) -> tuple[str, ...]:
+    found: Counter[str] = Counter()
+    for cell in cells:
+        text = (cell or "").strip()
+        if not is_missing(text):
+            found[text] += 1
+            if len(text) > _SHORT or len(found) > _FEW:
+                return ()
+    return tuple(value for value, _ in found.most_common())
 
 
 def worth_reading(columns: Sequence[Column]) -> list[Column]:
@@ -85,7 +102,7 @@ def _infer(label: str, name: str, cells: Sequence[str | None]) -> Column:
     examples = tuple(value for value, _ in Counter(present).most_common(_EXAMPLES))
     missing = len(cells) - len(present)
     stripped = [cell.strip() for cell in present]
-    texts = [cell for cell in stripped if cell and cell.lower() not in _MISSING]
+    texts = [cell for cell in stripped if not is_missing(cell)]
     reading = _reading(Values(texts)) if texts else None
     if reading is None or reading.others:
         keys: dict[str, Any] = {"type": "string"}
@@ -100,7 +117,7 @@ def _infer(label: str, name: str, cells: Sequence[str | None]) -> Column:
             label, name, keys, 0.5 if notices else 1.0, missing, examples,
             notices=notices, candidates=candidates, why=why,
         )  # fmt: skip
-    words = sorted({cell for cell in stripped if cell.lower() in _MISSING})
+    words = sorted({cell for cell in stripped if cell and is_missing(cell)})
     keys = dict(reading.keys)
     if words:
         keys["missingValues"] = ["", *words]

@@ -49,7 +49,9 @@ def draft_for_table(
         document["transforms"] = trims
     if mapping := {name: labels[place] for name, place in places.items() if labels[place] != name}:
         document["mapping"] = mapping
-    document |= {"dialect": drafted["dialect"], "sink": table["sink"]}
+    if "dialect" in drafted:
+        document["dialect"] = drafted["dialect"]
+    document["sink"] = table["sink"]
     lacking = [name for name in names if name not in places]
     told = {
         ("columns-needed", "Map columns of the file to these of the table, which need values"): [

@@ -12,6 +12,18 @@ import numpy as np
 
 from ingestor.pipelines.field import Field
 
+# What people and programs write for a missing value, in any case.
+_MISSING = frozenset((
+    "null", "(null)", "<null>", "n/a", "na", "#n/a", "#na", "<na>", "n.a.", "nan", "none", "nil", "\\n", "-",
+    "--", "---", "\u2013", "\u2014", ".", "?", "#null!", "#value!",
+    "#div/0!", "#ref!", "#name?", "#num!", "0000-00-00", "0000-00-00 00:00:00",
+))  # fmt: skip
+
+
+def is_missing(text: str) -> bool:
+    """Whether a text without blanks around it stands for a missing value."""
+    return not text or text.lower() in _MISSING
+
 
 class Values:
     """Texts of at least one cell, none of them missing."""

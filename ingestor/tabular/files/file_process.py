@@ -41,6 +41,8 @@ class Request:
     dialect: str = "{}"
     labels: tuple[str, ...] = ()
     """Those that the pipeline reads."""
+    key: tuple[str, ...] = ()
+    """Columns that may be a key, for an inspection."""
     rows: int = 0
     """At most so many, for a look at the beginning."""
     whole: bool = True
@@ -70,15 +72,23 @@ class Request:
         return json.dumps(asdict(self))
 
 
-def answer_request(read: Callable[[Request, BinaryIO, BinaryIO], dict[str, Any]]) -> int:
+def answer_request(
+    read: Callable[[Request, BinaryIO, BinaryIO], dict[str, Any]], load: Callable[[], object] = lambda: None
+) -> int:
     """Do what a process is asked: `read` gets the request, the file and where its CONTENT goes, and returns
-    the RESULT. Confines the process before. Returns the exit status: 0 or UNREADABLE."""
+    the RESULT. Confines the process before; `load` loads what `read` may load late. Returns the exit status:
+    0 or UNREADABLE."""
     with os.fdopen(int(sys.argv[1]), "rb") as asked:
         found = json.load(asked)
-    request = Request(**{**found, "labels": tuple(found["labels"])})
+
+    def load_all() -> None:
+        _load()
+        load()
+
+    request = Request(**{**found, "labels": tuple(found["labels"]), "key": tuple(found["key"])})
     confine(
         memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds, file_bytes=_RESULT_BYTES,
-        load=_load
+        load=load_all
     )  # fmt: skip
     status = 0
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ _LATEST = """
 SELECT DISTINCT ON (name) name, version, document, canonical, created_at FROM pipelines p
 WHERE tenant = $1 AND name > $2 AND ($4::text[] IS NULL OR name = ANY($4))
 AND NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
+AND ($5::bytea IS NULL OR name IN (SELECT pipeline FROM loaded_columns WHERE tenant = $1 AND digest = $5))
 ORDER BY name, version DESC LIMIT $3
 """
 # A deleted pipeline keeps its versions, but has no latest one.
@@ -41,6 +44,16 @@ INSERT INTO deleted_pipelines (tenant, name)
 SELECT DISTINCT tenant, name FROM pipelines WHERE tenant = $1 AND name = $2
 ON CONFLICT (tenant, name) DO NOTHING
 """
+# Each pipeline keeps the latest $4; the deletion does not see what is added.
+_LOADED = """
+WITH added AS (
+    INSERT INTO loaded_columns (tenant, digest, pipeline) VALUES ($1, $2, $3)
+    ON CONFLICT (tenant, digest, pipeline) DO UPDATE SET loaded_at = now())
+DELETE FROM loaded_columns WHERE (tenant, pipeline) = ($1, $3) AND digest <> $2 AND loaded_at <= (
+    SELECT loaded_at FROM loaded_columns WHERE (tenant, pipeline) = ($1, $3) AND digest <> $2
+    ORDER BY loaded_at DESC OFFSET $4 - 1 LIMIT 1)
+"""
+_MOST_REMEMBERED = 1000
 
 
 class PgPipelines(PipelineStore):
@@ -76,11 +89,16 @@ class PgPipelines(PipelineStore):
             found = await self._pool.fetchrow(_GET, tenant(), name, version)
         return _stored(found) if found else None
 
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+    async def list(self, after: str, limit: int, columns: Sequence[str] = ()) -> Sequence[StoredPipeline]:
         only = only_pipelines()
-        arguments = (tenant(), after, limit, None if only is None else list(only))
+        digest = _digest(columns) if columns else None
+        arguments = (tenant(), after, limit, None if only is None else list(only), digest)
         async with transient_errors("pipelines"):
             return [_stored(row) for row in await self._pool.fetch(_LATEST, *arguments)]
+
+    async def loaded(self, name: str, columns: Sequence[str]) -> None:
+        async with transient_errors("pipelines"):
+            await self._pool.execute(_LOADED, tenant(), _digest(columns), name, _MOST_REMEMBERED)
 
     async def count(self) -> int:
         async with transient_errors("pipelines"):
@@ -95,6 +113,11 @@ class PgPipelines(PipelineStore):
         async with transient_errors("pipelines"), self._pool.transaction() as connection:
             await _lock(connection, name)
             await connection.execute(_DELETE, tenant(), name)
+
+
+def _digest(columns: Sequence[str]) -> bytes:
+    labels = sorted(label for label in columns if label)
+    return hashlib.sha256(json.dumps(labels).encode()).digest()
 
 
 async def _lock(connection: PgConnection, name: str) -> None:

@@ -65,6 +65,7 @@ class SqsRows(RowQueue):
             normal_form=message.content.normal_form,
             drop_empty_cells=options.extra_empty_cells == "drop",
             quoted_is_text=options.empty_quoted == "text",
+            typed_cells=bool(file.pipeline) and message.typed_cells,
         )
         if file.repairs:
             retried = batch.retried

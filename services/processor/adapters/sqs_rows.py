@@ -83,6 +83,7 @@ class SqsRows(RowQueue):
             _repaired(message.repairs) if message.HasField("repairs") else None,
             message.drop_empty_cells,
             message.quoted_is_text,
+            message.typed_cells,
         )
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:

@@ -88,8 +88,10 @@ class GrpcConverter(Converter, Inspector):
             call.cancel()
         return None
 
-    async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
-        request = converter_pb2.InspectRequest(file=_file(upload), dialect_json=dialect, rows=rows)
+    async def inspect(
+        self, upload: Upload, dialect: str, rows: int, key: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        request = converter_pb2.InspectRequest(file=_file(upload), dialect_json=dialect, rows=rows, key=key)
         try:
             answer = await self._stub.Inspect(request, timeout=_LOOK)
         except grpc.aio.AioRpcError as error:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import grpc
 
 from ingestor.runtime.errors import TransientError, UnavailableError, from_rpc_error
-from ingestor.services.upload.dry_runs import DryRunResult, RowResult
+from ingestor.services.upload.dry_runs import DryRunResult, RowResult, TableNow
 from ingestor.services.upload.ports import DryRuns
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
 from ingestor.wire import field_reading, notices_in, rejected_row
@@ -46,4 +46,6 @@ class GrpcDryRuns(DryRuns):
         complete = answer.counts.failed + answer.counts.skipped == len(answer.rows)
         rows = tuple(RowResult(rejected_row(row), tuple(row.error_labels)) for row in answer.rows)
         readings = tuple(map(field_reading, answer.readings))
-        return DryRunResult(rows, complete, notices_in(answer.notices), readings)
+        found = answer.table if answer.HasField("table") else None
+        table = found and TableNow(found.name, found.exists, found.row_count, found.estimated)
+        return DryRunResult(rows, complete, notices_in(answer.notices), readings, table)

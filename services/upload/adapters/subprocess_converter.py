@@ -204,8 +204,11 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
                 answer = await asyncio.to_thread(_answer, status, result, run)  # it may be large
             return _found(status, answer, request.cpu_seconds)
 
-    async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
-        found, _ = await self._examine("ingestor.pipelines.inspection", upload, dialect, rows)
+    async def inspect(
+        self, upload: Upload, dialect: str, rows: int, key: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        module = "ingestor.pipelines.inspection"
+        found, _ = await self._examine(module, upload, dialect, rows, key=key)
         return found
 
     async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()) -> Excerpt:
@@ -224,7 +227,13 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
         )
 
     async def _examine(
-        self, module: str, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()
+        self,
+        module: str,
+        upload: Upload,
+        dialect: str,
+        rows: int,
+        labels: Sequence[str] = (),
+        key: Sequence[str] = (),
     ) -> tuple[dict[str, Any], bytes]:
         """The result and the output of a module that reads the beginning of a file."""
         content = bytearray()
@@ -243,6 +252,7 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
             self._beginning(upload, dialect, folder) as (source, whole),
         ):
             request = self._request(upload, dialect, rows=rows, labels=tuple(labels), whole=whole)
+            request = replace(request, key=tuple(key))
             request = replace(request, cpu_seconds=min(request.cpu_seconds, _LOOK_SECONDS))
             found = await self._execute(module, upload, request, folder, source, keep)
         return found, bytes(content)

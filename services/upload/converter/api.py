@@ -75,7 +75,9 @@ class ConverterApi(converter_pb2_grpc.ConverterServiceServicer):
         # Says that the call has begun, so that gRPC does not send it to another server after this one died.
         await context.send_initial_metadata(())
         with _errors(request.file):
-            found = await self._inspector.inspect(_upload(request.file), request.dialect_json, request.rows)
+            found = await self._inspector.inspect(
+                _upload(request.file), request.dialect_json, request.rows, tuple(request.key)
+            )
         return converter_pb2.InspectResponse(found_json=dumps(found, ensure_ascii=False))
 
     async def Excerpt(

@@ -17,7 +17,7 @@ PIPELINE = with_steps(
         {"op": "concatenate", "columns": ["First", "City"], "into": "whole"},
     ],
 )  # fmt: skip
-COLUMNS = {"Kunden-Nr", "Name", "City"}
+COLUMNS = ("Kunden-Nr", "Name", "City")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from datetime import date, datetime
 from operator import methodcaller
 from pathlib import Path
@@ -51,7 +53,7 @@ def infer(tmp_path: Path, *columns: list[str], header: list[str] | None = None) 
 
 def load(path: Path, document: dict[str, Any]) -> CheckedRows:
     pipeline = parse_pipeline(json.dumps(document))
-    options = parse_options(json.dumps(document["dialect"]))
+    options = parse_options(json.dumps({**DIALECT, **document.get("dialect", {})}))
     with path.open("rb") as file:
         sample = read_sample(file, path.stat().st_size, path.name, options)
     assert pipeline.header_problem(sample.labels, sample.names, options) is None
@@ -234,7 +236,17 @@ def test_one_word_among_many_values(
         (["id", "amount", "amount"], ["id", "amount", "amount_2"], None),
         (["id", "", "name"], ["id", "column_2", "name"], None),
         (["amount", "amount_2", "amount"], ["amount", "amount_2", "amount_3"], None),
-        (["Größe", " ", "名前"], ["gre", "column_2", "column_3"], {"gre": "Größe", "column_3": "名前"}),
+        (
+            ["Größe", " ", "名前"],
+            ["groesse", "column_2", "mingqian"],
+            {"groesse": "Größe", "mingqian": "名前"},
+        ),
+        (
+            ["Straße", "STRASSE", "Ort"],
+            ["strasse", "strasse_2", "ort"],
+            {"strasse": "Straße", "strasse_2": "STRASSE", "ort": "Ort"},
+        ),
+        (["Дата", "£", "2024"], ["data", "gbp", "c_2024"], {"data": "Дата", "gbp": "£", "c_2024": "2024"}),
     ],
 )
 def test_labels_that_are_no_names(
@@ -244,6 +256,17 @@ def test_labels_that_are_no_names(
     assert [field["name"] for field in found["pipeline"]["schema"]["fields"]] == fields
     assert found["pipeline"].get("mapping") == mapping
     assert found["checked"].good.num_rows == 2
+
+
+def test_letters_are_loaded_before_they_are_needed() -> None:
+    # A confined process may be unable to read files of packages afterwards.
+    check = (
+        "from ingestor.pipelines.inference import readable_names as names; names.load_letters();"
+        "import builtins, io; io.open_code = builtins.open = None;"
+        "import pathlib; pathlib.Path.read_bytes = None; print(names.identifier('客户 Größe 한국 😀', ''))"
+    )
+    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "kehu_groesse_hangug_grinning"
 
 
 def test_columns_without_a_label_that_hold_nothing_are_left_out(tmp_path: Path) -> None:

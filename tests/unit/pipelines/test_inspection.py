@@ -77,9 +77,48 @@ def test_the_draft(tmp_path: Path) -> None:
             {"column": column, "op": "trim"} for column in ("Kunde Nr.", "Name", "Name_2", "column_4", "ctid")
         ],
         "mapping": {"kunde_nr": "Kunde Nr.", "name": "Name", "name_2": "Name_2", "ctid_2": "ctid"},
-        "dialect": {"format": "csv", "compression": "none", "encoding": "utf-8", "delimiter": ";"},
         "sink": {"table": "my_table_2024"},
     }
+
+
+def test_a_draft_keeps_nothing_of_how_its_file_is_written(tmp_path: Path) -> None:
+    text = "Titel\n\nStraße;Größe\nÄckerweg;1\nHof;2\n"
+    drafts = [
+        inspect(tmp_path, data, json.dumps(dialect))["pipeline"]
+        for data, dialect in [
+            (text.encode(), {}),
+            (text.encode("cp1252"), {"encoding": "cp1252", "delimiter": ";", "skipLines": 2}),
+            (gzip.compress(text.replace(";", "\t").encode("utf-16")), {"format": "csv"}),
+        ]
+    ]
+    assert "dialect" not in drafts[0]
+    assert drafts[0] == drafts[1] == drafts[2]
+
+
+def test_a_draft_keeps_what_is_of_the_table(tmp_path: Path) -> None:
+    declared = {"header": False, "columns": ["id", "name"], "missingColumns": "ignore", "delimiter": ","}
+    drafted = inspect(tmp_path, b"1,a\n2,b\n", json.dumps(declared))["pipeline"]
+    assert drafted["dialect"] == {key: declared[key] for key in ("header", "columns", "missingColumns")}
+
+
+def test_what_may_be_a_key(tmp_path: Path) -> None:
+    data = b"id,country,note,gap\n1,DE,x,1\n2, DE,y,\n3,FR,x,3\n"
+    found = inspect(tmp_path, data, key=["country", "note"])
+    assert [column["unique"] for column in found["columns"]] == [True, False, False, False]
+    assert [tuple(column["values"]) for column in found["columns"]] == [
+        ("1", "2", "3"), ("DE", "FR"), ("x", "y"), ("1", "3")
+    ]  # fmt: skip
+    assert (found["duplicate_count"], found["duplicate_rows"]) == (0, [])
+    found = inspect(tmp_path, data, key=["country"])
+    assert (found["duplicate_count"], found["duplicate_rows"]) == (1, [2])
+    # A row without a key repeats none.
+    assert inspect(tmp_path, b"a,b\n1,\n2,\n", key=["b"])["duplicate_count"] == 0
+
+
+def test_values_are_told_where_they_are_few_and_short(tmp_path: Path) -> None:
+    rows = "".join(f"{number},{'x' * 101}\n" for number in range(101))
+    found = inspect(tmp_path, f"a,b\n{rows}".encode())
+    assert [tuple(column["values"]) for column in found["columns"]] == [(), ()]
 
 
 def test_the_sample_that_ships(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ class Counting(Inspector):
         self.made = 0
         self.size = size
 
-    async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
+    async def inspect(
+        self, upload: Upload, dialect: str, rows: int, key: Sequence[str] = ()
+    ) -> dict[str, Any]:
         raise NotImplementedError
 
     async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()) -> Excerpt:

@@ -196,7 +196,9 @@ class Upper(Converter, Inspector):
         await self.store.append(key, 0, made)
         return Content(key, len(made), True, dialect)
 
-    async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
+    async def inspect(
+        self, upload: Upload, dialect: str, rows: int, key: Sequence[str] = ()
+    ) -> dict[str, Any]:
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         return {"dialect": json.loads(dialect), "sampled_rows": rows}

@@ -3,7 +3,6 @@ export {
   asList,
   labelOf,
   madeLabels,
-  nameFrom,
   readDocument,
   withField,
   withFields,

@@ -20,7 +20,7 @@ export function DropZone({
   onFiles,
   multiple = true,
   title = "Drop files here",
-  hint = "CSV, TSV, Excel (.xlsx), JSON, JSON Lines or Parquet, plain or compressed with gzip, zstd or zip. Any size: files are sent in pieces.",
+  hint = "CSV, TSV, Excel (.xlsx), JSON, JSON Lines or Parquet, plain or compressed with gzip, zstd or zip. Any size: files are sent in pieces. You can also paste rows from a spreadsheet.",
   compact = false,
   label = multiple ? "Files to upload" : "File to upload",
 }: DropZoneProps) {

@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { uploadClient } from "@/api/clients";
 import { PipelineService, type Upload, UploadState } from "@/api/contract";
 import { violationsOf } from "@/api/errors";
@@ -11,23 +11,28 @@ import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
 import { useMay } from "@/features/access";
 import { formatBytes, formatCount, plural } from "@/lib/format";
+import { DestinationFacts } from "./choice/DestinationFacts";
 import { DropZone } from "./DropZone";
 import { FIRST_COMMIT, type UploadSnapshot } from "./engine/task";
 import { DraftFields } from "./map/DraftFields";
 import { FieldMatches } from "./map/FieldMatches";
 import classes from "./map/Map.module.css";
-import { JSON_ROWS, NEW, noticesOf } from "./map/plan";
+import { JSON_ROWS, NEW, NONE, noticesOf } from "./map/plan";
 import { uploadQuery } from "./map/queries";
 import { StartBar } from "./map/StartBar";
-import { TargetPanel } from "./map/TargetPanel";
+import { bestOf, type PipelineChoice, TargetPanel } from "./map/TargetPanel";
 import { type Plan, usePlan } from "./map/use-plan";
 import { DialectPanel } from "./preview/DialectPanel";
 import { isReadFromTheFront, writeDialect } from "./preview/dialect";
 import { PreviewGrid, type PreviewGridHandle } from "./preview/PreviewGrid";
 import { ProblemList } from "./preview/ProblemList";
+import { type Decisions, forget } from "./remembered/mapping-memory";
+import { useRemembered, useRemembering } from "./remembered/use-remembered";
 import { UploadLine } from "./UploadLine";
 import line from "./UploadLine.module.css";
 import { uploadActions, useUpload, useUploadOf } from "./use-uploads";
+import { KeysAndValues } from "./values/KeysAndValues";
+import { useDuplicates } from "./values/use-duplicates";
 
 /** Once this many bytes are sent, the first rows are inspected while the rest is being sent. */
 const WORTH_A_LOOK = FIRST_COMMIT;
@@ -43,11 +48,13 @@ export function MapPage() {
   const { uploadId } = useParams({ from: "/upload/$uploadId" });
   const query = useQuery(uploadQuery(uploadId));
   const local = useUploadOf(uploadId, WORTH_A_LOOK);
+  const remembered = useRemembered(uploadId);
   const navigate = useNavigate();
 
   const discard = async () => {
     if (local !== null) await uploadActions.cancel(local.key);
     else await uploadClient.abortUpload({ uploadId });
+    await forget(uploadId);
     await navigate({ to: "/upload" });
   };
 
@@ -105,7 +112,9 @@ export function MapPage() {
               />
             )}
       </div>
-      <Mapping key={uploadId} upload={upload} local={local} whole={whole} />
+      {remembered !== undefined && (
+        <Mapping key={uploadId} upload={upload} local={local} whole={whole} remembered={remembered} />
+      )}
     </>
   );
 }
@@ -114,12 +123,32 @@ interface MappingProps {
   readonly upload: Upload;
   readonly local: UploadSnapshot | null;
   readonly whole: boolean;
+  readonly remembered: Decisions;
 }
 
-function Mapping({ upload, local, whole }: MappingProps) {
+/** The pipeline to point at: one that fits and is not chosen by hand or by itself. */
+function proposalOf({ target, pipelines }: Plan): PipelineChoice | null {
+  return [NEW, NONE, JSON_ROWS].includes(target) ? bestOf(pipelines) : null;
+}
+
+function Mapping({ upload, local, whole, remembered }: MappingProps) {
   const { uploadId, fileName } = upload;
-  const search = useSearch({ from: "/upload/$uploadId" });
+  const inAddress = useSearch({ from: "/upload/$uploadId" });
   const navigate = useNavigate({ from: "/upload/$uploadId" });
+  // An address without decisions, as a link has it, gets the remembered ones.
+  const [opening, setOpening] = useState(
+    inAddress.to === undefined &&
+      inAddress.dialect === undefined &&
+      (remembered.to !== undefined || remembered.dialect !== undefined),
+  );
+  const search = opening ? { to: remembered.to, dialect: remembered.dialect } : inAddress;
+  useEffect(() => {
+    if (!opening) return;
+    const { to, dialect } = remembered;
+    void navigate({ search: { to, dialect }, replace: true, resetScroll: false }).then(() =>
+      setOpening(false),
+    );
+  }, [opening, remembered, navigate]);
   const sent = whole || local?.phase === "sent" || local?.phase === "completing";
   // A small file is complete before its first pieces could be inspected.
   const begun = Math.max(Number(upload.committedSize), local?.committed ?? 0) >= WORTH_A_LOOK;
@@ -127,12 +156,14 @@ function Mapping({ upload, local, whole }: MappingProps) {
   const mayWrite = useMay(PipelineService.method.applyPipeline);
   const plan = usePlan({
     uploadId,
-    fileName,
     dialect: search.dialect ?? {},
     target: search.to,
     stage: sent ? "sent" : begun && early ? "begun" : "",
     mayWrite,
+    remembered,
   });
+  useRemembering(uploadId, { ...plan.decisions, to: search.to, dialect: search.dialect });
+  const duplicates = useDuplicates(uploadId, plan, search.dialect ?? {}, sent);
   const grid = useRef<PreviewGridHandle>(null);
 
   const change = (part: Partial<typeof search>) =>
@@ -179,14 +210,22 @@ function Mapping({ upload, local, whole }: MappingProps) {
               onDraft={plan.setDraft}
               violations={plan.violations}
               mayWrite={mayWrite}
-            />
+            >
+              <DestinationFacts
+                table={plan.table}
+                unread={plan.unread}
+                proposed={proposalOf(plan)}
+                onChoose={(to) => change({ to })}
+              />
+            </TargetPanel>
             <Columns plan={plan} />
-            <Preview plan={plan} grid={grid} />
+            <KeysAndValues plan={plan} duplicates={duplicates} />
+            {plan.target !== NONE && <Preview plan={plan} grid={grid} />}
           </>
         )}
       </div>
       {plan.inspection.data !== undefined && (
-        <StartBar plan={plan} upload={upload} local={local} sent={sent} />
+        <StartBar plan={plan} duplicates={duplicates} upload={upload} local={local} sent={sent} />
       )}
     </>
   );
@@ -194,7 +233,7 @@ function Mapping({ upload, local, whole }: MappingProps) {
 
 function Columns({ plan }: { readonly plan: Plan }) {
   const columns = plan.inspection.data?.columns ?? [];
-  if (plan.target === JSON_ROWS) return null;
+  if (plan.target === JSON_ROWS || plan.target === NONE) return null;
   if (plan.target === NEW) {
     if (plan.draft === null || plan.original === null) return null;
     const count = plan.draft.schema.fields.length;
@@ -217,18 +256,19 @@ function Columns({ plan }: { readonly plan: Plan }) {
     );
   }
   if (plan.chosen === null) return null;
-  const unread = columns.filter(({ label }) => !plan.matches.some((match) => match.label === label));
   return (
     <Panel
       title="Columns"
-      aside={unread.length > 0 ? `${plural(unread.length, "column")} not used` : undefined}
+      aside={plan.unread.length > 0 ? `${plural(plan.unread.length, "column")} not loaded` : undefined}
       flush
     >
       <FieldMatches
         document={plan.chosen}
+        mapped={plan.mapped ?? plan.chosen}
         columns={columns}
         matches={plan.matches}
         onMatch={plan.mayWrite ? plan.match : null}
+        onEdit={plan.edit}
       />
     </Panel>
   );

@@ -1,34 +1,20 @@
-import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
 import { UploadService } from "@/api/contract";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
 import { RoleNeeded, useMay } from "@/features/access";
+import { useOpenFiles } from "./anywhere/use-open-files";
 import { DropZone } from "./DropZone";
-import type { GivenFile } from "./files";
+import { DiscardAll, SameColumns } from "./several/SeveralFiles";
 import { UnfinishedUploads } from "./UnfinishedUploads";
 import { UploadLine } from "./UploadLine";
 import line from "./UploadLine.module.css";
 import classes from "./UploadPage.module.css";
-import { useUpload, useUploads } from "./use-uploads";
+import { useUploads } from "./use-uploads";
 
 export function UploadPage() {
-  const { uploads, start } = useUploads();
-  const navigate = useNavigate();
+  const { uploads } = useUploads();
   const maySend = useMay(UploadService.method.createUpload);
-  const [alone, setAlone] = useState<string | null>(null);
-  const dropped = useUpload(alone);
-
-  const onFiles = (files: readonly GivenFile[]) => {
-    const keys = files.map(({ file, handle }) => start(file, { handle }));
-    setAlone(keys.length === 1 ? (keys[0] ?? null) : null);
-  };
-
-  // A single file goes straight to mapping while it is being sent.
-  const uploadId = dropped?.phase === "sending" || dropped?.phase === "sent" ? dropped.uploadId : "";
-  useEffect(() => {
-    if (uploadId !== "") void navigate({ to: "/upload/$uploadId", params: { uploadId } });
-  }, [uploadId, navigate]);
+  const onFiles = useOpenFiles();
 
   return (
     <>
@@ -40,7 +26,8 @@ export function UploadPage() {
           <RoleNeeded to="To send files" method={UploadService.method.createUpload} />
         )}
         {uploads.length > 0 && (
-          <Panel title="Uploads in this tab" flush>
+          <Panel title="Uploads in this tab" aside={<DiscardAll />} flush>
+            <SameColumns />
             <ul className={line.list}>
               {uploads.map((upload) => (
                 <UploadLine key={upload.key} upload={upload} />

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ from ingestor.tabular.records.header import ROW_NAME
 from ingestor.tabular.text_table import TextTable
 
 _LONGEST_FOOTER = 30  # rows at the end of a sheet that may stand below its table
+
+# Text that would be another number where the point separates groups: it is noted to be text.
+_LIKE_A_NUMBER = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}", re.ASCII)
 
 
 class XlsxTable:
@@ -151,6 +155,10 @@ class XlsxTable:
             builder.cell_note(column - self._first, fault=faults[column])
         for column, text in row.shown.items():
             if column < self._end:
+                builder.cell_note(column - self._first, shown=text)
+        for column in row.words:
+            text = cells.get(column, "")
+            if self._first <= column < self._end and _LIKE_A_NUMBER.fullmatch(text):
                 builder.cell_note(column - self._first, shown=text)
 
     def _outside(self, row: int, column: int) -> str:

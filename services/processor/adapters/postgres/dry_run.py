@@ -39,6 +39,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     listed,
     not_null,
     sql_name,
+    table_now,
     why_none,
 )
 from ingestor.services.processor.adapters.postgres.target import OWN_ONLY
@@ -49,6 +50,7 @@ from ingestor.services.processor.ports import (
     SinkRefusedError,
     Table,
     TableDryRun,
+    TableNow,
 )
 
 if TYPE_CHECKING:
@@ -222,6 +224,7 @@ class PgTableDryRun(TableDryRun):
         self._keys: list[_KeyCheck] = []
         self._references: tuple[Reference, ...] = ()
         self._notices: tuple[Notice, ...] = ()
+        self._table_now: TableNow | None = None
 
     @classmethod
     async def begin(
@@ -241,6 +244,10 @@ class PgTableDryRun(TableDryRun):
     @property
     def notices(self) -> Sequence[Notice]:
         return self._notices
+
+    @property
+    def table_now(self) -> TableNow | None:
+        return self._table_now
 
     async def refused(self, rows: GoodRows) -> Sequence[Refused]:
         if self._fault:
@@ -291,6 +298,8 @@ class PgTableDryRun(TableDryRun):
         connection, table = self._connection, self._table
         self._target, self._references, self._notices = staged.target, staged.references, staged.notices
         self._fitting = staged.fitting
+        target = staged.target
+        self._table_now = await table_now(connection, target) if target else TableNow(exists=False)
         await connection.execute(_TABLES)
         referred = {frozenset(reference.other_columns) for reference in staged.references if reference.itself}
         for reference in staged.references:

@@ -1,5 +1,5 @@
 """A table in PostgreSQL: its SQL name, its unique and foreign keys, whether it fits a pipeline, how it is
-created, and why it takes no rows."""
+created, what it holds, and why it takes no rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingestor.services.processor.adapters.postgres.columns.conversions import wh
 from ingestor.services.processor.adapters.postgres.columns.facts import columns_of
 from ingestor.services.processor.adapters.postgres.columns.fitting import Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
+from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table, TableNow
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection
@@ -228,3 +228,26 @@ async def references(connection: PgConnection, target: str) -> list[Reference]:
         )
         for row in await connection.fetch(_REFERENCES, target)
     ]
+
+
+# More rows than these are not counted.
+_COUNTED = 10_000
+_IS_TABLE = "SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = to_regclass($1)"
+# Negative where nobody has analysed the table; of a partitioned table the sum of its partitions.
+_ESTIMATE = """
+SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class
+WHERE relkind <> 'p' AND (oid = to_regclass($1) OR oid IN (
+    SELECT relid FROM pg_partition_tree(to_regclass($1)) WHERE isleaf))
+"""
+
+
+async def table_now(connection: PgConnection, name: str) -> TableNow | None:
+    """The rows of a table that exists and may be read, at most 10,000 of them counted; None for a view, whose
+    rows may take long to count. `name` is its SQL name. In the caller's transaction."""
+    if not await connection.fetchval(_IS_TABLE, name):
+        return None
+    counted = f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {_COUNTED + 1}) first_rows"  # noqa: S608
+    count = int(await connection.fetchval(counted))
+    if count <= _COUNTED:
+        return TableNow(True, count)
+    return TableNow(True, max(count, int(await connection.fetchval(_ESTIMATE, name))), estimated=True)

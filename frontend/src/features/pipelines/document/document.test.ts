@@ -4,7 +4,6 @@ import {
   labelOf,
   madeLabels,
   missingTexts,
-  nameFrom,
   readDocument,
   withField,
   withKey,
@@ -126,17 +125,6 @@ it("lists the columns that transforms make", () => {
     transforms: [{ op: "split", into: ["a", "b"] }, { op: "expression", into: "c" }, { op: "trim" }],
   };
   expect(madeLabels(document)).toEqual(["a", "b", "c"]);
-});
-
-it.each([
-  ["Kunden 2024.csv", "kunden-2024"],
-  ["orders.csv.gz", "orders"],
-  ["2024 Größen.xlsx", "gro-en"],
-  ["###", "pipeline"],
-  ["a".repeat(80), "a".repeat(63)],
-])("names a pipeline after %s", (file, name) => {
-  expect(nameFrom(file)).toBe(name);
-  expect(nameFrom(file)).toMatch(/^[a-z][a-z0-9_-]{0,62}$/);
 });
 
 describe("diffLines", () => {

@@ -198,18 +198,6 @@ export function asList(key: unknown): readonly string[] {
   return typeof key === "string" ? [key] : [];
 }
 
-/** Makes a pipeline name from any text: "Kunden 2024.csv" → "kunden-2024". */
-export function nameFrom(text: string): string {
-  const plain = text
-    .replace(/\.(csv|tsv|txt|jsonl?|ndjson|xlsx|parquet|gz|zst|zip)(?=\.|$)/gi, "")
-    .normalize("NFKD")
-    .replace(/\p{M}/gu, "")
-    .toLowerCase()
-    .replace(/[^a-z0-9_]+/g, "-")
-    .replace(/^[^a-z]+|-+$/g, "");
-  return plain.slice(0, 63) || "pipeline";
-}
-
 /** Reformats a document as the editor writes it, so that only real changes show as changes. */
 export function pretty(text: string): string {
   const read = readDocument(text);

@@ -102,6 +102,8 @@ export interface PipelineField {
   readonly title?: string;
   readonly description?: string;
   readonly format?: string;
+  /** Labels by which its column is known too. */
+  readonly labels?: readonly string[];
   readonly trueValues?: readonly string[];
   readonly falseValues?: readonly string[];
   readonly bareNumber?: boolean;

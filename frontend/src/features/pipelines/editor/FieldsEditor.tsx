@@ -254,6 +254,22 @@ function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps)
         error={at("title")}
         onChange={(event) => onChange(withKey(field, "title", event.currentTarget.value))}
       />
+      <DraftInput
+        label="Column also known as"
+        description="Labels in other files, one per line"
+        rows={2}
+        text={(field.labels ?? []).join("\n")}
+        error={at("labels")}
+        onText={(text) =>
+          onChange(
+            withKey(
+              field,
+              "labels",
+              text.split("\n").filter((label) => label.trim() !== ""),
+            ),
+          )
+        }
+      />
       <FormatInput field={field} onChange={onChange} error={at("format")} />
       {field.type === "boolean" &&
         (["trueValues", "falseValues"] as const).map((key) => (

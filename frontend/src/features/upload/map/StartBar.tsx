@@ -7,17 +7,24 @@ import { type Upload, UploadService } from "@/api/contract";
 import { isTransient } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import { RoleNeeded, useMay } from "@/features/access";
-import { nameFrom, writeDocument } from "@/features/pipelines";
+import { writeDocument } from "@/features/pipelines";
 import { pipelineKeys } from "@/features/pipelines/queries";
 import { plural } from "@/lib/format";
+import { listed } from "../choice/not-loaded";
 import type { UploadSnapshot } from "../engine/task";
+import { forget } from "../remembered/mapping-memory";
+import { signature } from "../several/same-columns";
+import { type SentFile, useSentFiles } from "../several/use-sent-files";
 import { uploadActions } from "../use-uploads";
+import type { Duplicates } from "../values/use-duplicates";
 import classes from "./Map.module.css";
-import { JSON_ROWS, mayLackColumns, missingFields, NEW, undecided } from "./plan";
+import { JSON_ROWS, mayLackColumns, NEW, NONE, undecided } from "./plan";
 import type { Plan } from "./use-plan";
 
 interface StartBarProps {
   readonly plan: Plan;
+  /** Rows that repeat the key, as far as they are counted. */
+  readonly duplicates: Duplicates;
   readonly upload: Upload;
   /** The upload in this page; null after a reload. */
   readonly local: UploadSnapshot | null;
@@ -29,23 +36,32 @@ interface StartBarProps {
  * Says what Start will do, or what prevents it; saves the pipeline and starts the ingestion. Who may only write
  * pipelines saves one that was tried on the file.
  */
-export function StartBar({ plan, upload, local, sent }: StartBarProps) {
+export function StartBar({ plan, duplicates, upload, local, sent }: StartBarProps) {
   const queryClient = useQueryClient();
   const navigate = useNavigate();
   // A name: save the changed mapping as a new pipeline. Null: as the next version.
   const [otherName, setOtherName] = useState<string | null>(null);
 
   const mayStart = useMay(UploadService.method.completeUpload);
+  const others = useOthers(upload.uploadId, plan);
 
   const begin = useMutation({
-    mutationFn: async () => {
+    mutationFn: async (all: boolean) => {
       const pipeline = await savedPipeline(plan, otherName);
       await queryClient.invalidateQueries({ queryKey: pipelineKeys.all });
+      await forget(upload.uploadId);
       if (!mayStart) {
         await navigate({ to: "/pipelines/$name", params: { name: pipeline.replace(/@.*/, "") } });
         return "";
       }
       const completion = { pipeline, dialectJson: plan.dialectJson };
+      if (all) {
+        for (const { key, uploadId } of others) {
+          uploadActions.complete(key, completion);
+          await forget(uploadId);
+        }
+        await navigate({ to: "/upload" });
+      }
       if (local !== null) {
         uploadActions.complete(local.key, completion);
         return "";
@@ -68,7 +84,9 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
     <div className={classes.bar}>
       <div className={classes.barText} role="status">
         {obstacle ??
-          (mayStart ? whatStarts(plan, sent, waiting) : saves && "Saves the pipeline for other files.")}
+          (mayStart
+            ? whatStarts(plan, duplicates, sent, waiting)
+            : saves && "Saves the pipeline for other files.")}
         {!mayStart && <RoleNeeded to="To load this file" method={UploadService.method.completeUpload} />}
         {begin.isError && <ErrorState inline error={begin.error} />}
       </div>
@@ -89,7 +107,7 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
               type="radio"
               name="saving"
               checked={otherName !== null}
-              onChange={() => setOtherName(nameFrom(upload.fileName))}
+              onChange={() => setOtherName(plan.original?.name ?? `${plan.target}-2`)}
             />
             Save as a new pipeline
           </label>
@@ -107,12 +125,33 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
         <Button
           disabled={obstacle !== null || plan.running}
           loading={begin.isPending || waiting}
-          onClick={() => begin.mutate()}
+          onClick={() => begin.mutate(false)}
         >
           {mayStart ? "Start" : "Save pipeline"}
         </Button>
       )}
+      {mayStart && others.length > 0 && (
+        <Button
+          disabled={obstacle !== null || plan.running || begin.isPending || waiting}
+          onClick={() => begin.mutate(true)}
+        >
+          Start all {others.length + 1} files
+        </Button>
+      )}
     </div>
+  );
+}
+
+/** Other files of this page that are sent and have the same columns: one mapping is for all of them. */
+function useOthers(uploadId: string, plan: Plan): readonly SentFile[] {
+  const files = useSentFiles(plan.declaredJson);
+  const columns = plan.inspection.data?.columns.map(({ label }) => label);
+  if (columns === undefined) return [];
+  return files.filter(
+    (file) =>
+      file.uploadId !== uploadId &&
+      file.columns !== undefined &&
+      signature(file.columns) === signature(columns),
   );
 }
 
@@ -127,8 +166,8 @@ async function savedPipeline(plan: Plan, otherName: string | null): Promise<stri
 }
 
 function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
+  if (plan.target === NONE) return plan.deciding ? "" : "Choose where the rows go.";
   if (plan.violations.count > 0) return `Correct ${plural(plan.violations.count, "error")} first.`;
-  if (plan.dryRun.isError) return "The dry run of the first rows failed.";
   const doubtful = undecided(plan.document);
   if (doubtful.length > 0) {
     return `Choose how ${doubtful
@@ -136,18 +175,19 @@ function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
       .map((label) => `“${label}”`)
       .join(", ")}${doubtful.length > 3 ? " and others" : ""} ${doubtful.length === 1 ? "is" : "are"} read.`;
   }
-  const missing = missingFields(plan.matches);
-  const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
+  const missing = plan.lacking.needed;
+  const allowed = plan.mayLackAny || mayLackColumns(plan.document);
   if (missing.length > 0 && !allowed) {
     return `Choose a column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
   }
+  if (plan.dryRun.isError) return "The dry run of the first rows failed.";
   if (plan.changed && !plan.mayWrite) {
     return `The columns of this file are named otherwise than ${plan.target} reads them. Rename them in the file, or ask an author of your tenant to map them.`;
   }
   return fileAtHand ? null : "Send the rest of the file first.";
 }
 
-function whatStarts(plan: Plan, sent: boolean, waiting: boolean): string {
+function whatStarts(plan: Plan, duplicates: Duplicates, sent: boolean, waiting: boolean): string {
   if (waiting)
     return sent
       ? "Starting …"
@@ -157,5 +197,13 @@ function whatStarts(plan: Plan, sent: boolean, waiting: boolean): string {
   const failed = plan.dryRun.data?.counts?.failed ?? 0n;
   const bad = failed > 0n ? "; rejected rows are listed in a report that you can correct" : "";
   const later = sent ? "" : " Starts as soon as the whole file is sent.";
-  return `${where}${bad}.${later}`;
+  const without = plan.lacking.optional;
+  const lacking = without.length > 0 ? ` No column for: ${listed(without)}.` : "";
+  const unread = plan.unread.length > 0 ? ` Will not load: ${listed(plan.unread)}.` : "";
+  const repeated = duplicates?.found?.duplicateCount ?? 0n;
+  const twice =
+    repeated > 0n && plan.document?.sink.mode !== "upsert"
+      ? ` ${plural(repeated, "row")} with a key that is there twice will be rejected.`
+      : "";
+  return `${where}${bad}.${twice}${unread}${lacking}${later}`;
 }

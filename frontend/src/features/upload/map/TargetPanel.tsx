@@ -1,14 +1,33 @@
 import { NativeSelect, TextInput } from "@mantine/core";
+import type { ReactNode } from "react";
 import { Panel } from "@/components/Panel";
 import { asList, type PipelineDocument, type Violations, withKey } from "@/features/pipelines";
 import classes from "./Map.module.css";
-import { JSON_ROWS, NEW, type Target } from "./plan";
+import { JSON_ROWS, NEW, NONE, type Target } from "./plan";
 
 export interface PipelineChoice {
   readonly name: string;
   readonly version: number;
+  /** As the document names it; "" for a sink that is no table. */
+  readonly table: string;
   /** How well it fits the file, 0 to 1; null while unknown. */
   readonly fit: number | null;
+  /** Columns of the file that it would not load. */
+  readonly unread: readonly string[];
+  /** Whether it has loaded a file with the same columns. */
+  readonly loadedBefore: boolean;
+}
+
+/** The pipeline that suits a file best; null if none does. */
+export function bestOf(pipelines: readonly PipelineChoice[]): PipelineChoice | null {
+  const rank = ({ loadedBefore, fit }: PipelineChoice) => (loadedBefore ? 1 : 0) + (fit ?? 0);
+  return pipelines.reduce<PipelineChoice | null>(
+    (found, choice) =>
+      (choice.loadedBefore || (choice.fit ?? 0) > 0.5) && (found === null || rank(choice) > rank(found))
+        ? choice
+        : found,
+    null,
+  );
 }
 
 interface TargetPanelProps {
@@ -20,16 +39,15 @@ interface TargetPanelProps {
   readonly violations: Violations;
   /** Whether the person may save a new pipeline. */
   readonly mayWrite: boolean;
+  /** What to know about the choice. */
+  readonly children?: ReactNode;
 }
 
 /** Where the rows go: through a new pipeline, an existing one, or as JSON rows. */
 export function TargetPanel(props: TargetPanelProps) {
   const { target, onTarget, pipelines, draft, onDraft, violations, mayWrite } = props;
-  const existing = target !== NEW && target !== JSON_ROWS;
-  const best = pipelines.reduce<PipelineChoice | null>(
-    (found, choice) => ((choice.fit ?? 0) > (found?.fit ?? 0.5) ? choice : found),
-    null,
-  );
+  const existing = target !== NEW && target !== JSON_ROWS && target !== NONE;
+  const best = bestOf(pipelines);
   return (
     <Panel title="Destination">
       <div className={classes.targets} role="radiogroup" aria-label="Destination">
@@ -49,7 +67,7 @@ export function TargetPanel(props: TargetPanelProps) {
               ? "None yet."
               : best === null
                 ? "None of them fits this file."
-                : `${best.name} fits this file.`
+                : `${best.name} ${best.loadedBefore ? "has loaded such files" : "fits this file"}.`
           }
           disabled={pipelines.length === 0}
           onChoose={() => onTarget(best?.name ?? pipelines[0]?.name ?? NEW)}
@@ -82,6 +100,7 @@ export function TargetPanel(props: TargetPanelProps) {
           taken={pipelines.find(({ name }) => name === draft.name)}
         />
       )}
+      {props.children}
     </Panel>
   );
 }

@@ -12,6 +12,8 @@ interface Wanted {
   readonly type: string;
   /** The label that the pipeline currently reads it from. */
   readonly label: string;
+  /** Labels by which its column is known too. */
+  readonly labels?: readonly string[];
 }
 
 export interface Match {
@@ -173,6 +175,7 @@ function typeFit(column: string, field: string): number {
 
 function score(column: Column, field: Wanted): number {
   if (column.label === field.label) return 1;
+  if (field.labels?.includes(column.label)) return 0.999;
   const names = [field.label, field.name, field.title ?? ""].filter((name) => name !== "");
   const like = Math.max(...names.map((name) => likeness(name, column.label)));
   return like * typeFit(column.type, field.type);

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { InspectedColumnSchema, NoticeSchema } from "@/api/contract";
 import type { PipelineDocument } from "@/features/pipelines";
 import { declare, describeDialect, parseDialect, writeDialect } from "../preview/dialect";
+import { withMatches } from "./labels";
 import {
   candidatesOf,
   describeCandidate,
@@ -10,13 +11,11 @@ import {
   JSON_ROWS,
   matchPipeline,
   mayLackColumns,
-  missingFields,
   NEW,
   noticesOf,
   redraft,
   retyped,
   typeKeys,
-  withMatches,
 } from "./plan";
 
 const PIPELINE: PipelineDocument = {
@@ -39,13 +38,14 @@ describe("matching a pipeline with a file", () => {
   it("changes nothing when the file matches the pipeline", () => {
     const matches = matchPipeline(PIPELINE, columns("id", "email", "Name"), new Map());
     expect(matches.every(({ confidence }) => confidence === 1)).toBe(true);
-    expect(withMatches(PIPELINE, matches)).toBe(PIPELINE);
-    expect(missingFields(matches)).toEqual([]);
+    expect(withMatches(PIPELINE, matches, new Set(["id", "email", "Name"]))).toBe(PIPELINE);
   });
 
   it("maps renamed columns and leaves those that transforms make alone", () => {
     const matches = matchPipeline(PIPELINE, columns("ID", "E-Mail", "Name"), new Map());
-    expect(withMatches(PIPELINE, matches).mapping).toEqual({ id: "ID", email: "E-Mail" });
+    const { mapping, schema } = withMatches(PIPELINE, matches, new Set(["ID", "E-Mail", "Name"]));
+    expect(mapping).toBeUndefined();
+    expect(schema.fields.map(({ labels }) => labels)).toEqual([["ID"], ["E-Mail"], undefined]);
   });
 
   it("keeps the person's choice, and suggests the rest from the remaining columns", () => {
@@ -53,32 +53,74 @@ describe("matching a pipeline with a file", () => {
     expect(matches[0]).toEqual({ field: "id", label: "E-Mail", confidence: 1, byHand: true });
     expect(matches[1]?.label).toBe("Mail 2");
   });
-
-  it("lists fields without a column", () => {
-    const matches = matchPipeline(PIPELINE, columns("id"), new Map([["email", ""]]));
-    expect(missingFields(matches)).toEqual(["email"]);
-  });
 });
 
 describe("drafts", () => {
-  it("are named after the file", () => {
-    const draft = draftFrom(JSON.stringify({ ...PIPELINE, name: "x", sink: {} }), "My People 2024.csv");
-    expect(draft?.name).toBe("my-people-2024");
-    expect(draft?.sink.table).toBe("my_people_2024");
-    expect(draftFrom("", "a.csv")).toBeNull();
+  const drafted: PipelineDocument = {
+    name: "people-2024",
+    schema: {
+      fields: [
+        { name: "id", type: "integer" },
+        { name: "size", type: "string" },
+        { name: "note", type: "string" },
+        { name: "day", type: "string" },
+      ],
+    },
+    mapping: { size: "Größe" },
+    transforms: [{ column: "id", op: "trim" }],
+    sink: { table: "people_2024" },
+  };
+
+  it("are the server's", () => {
+    expect(draftFrom(JSON.stringify(drafted))).toEqual(drafted);
+    expect(draftFrom("")).toBeNull();
   });
 
-  it("keep decisions when the file is read with another dialect", () => {
+  it("keep decisions when the file is read otherwise", () => {
     const before: PipelineDocument = {
-      ...PIPELINE,
+      ...drafted,
       name: "mine",
-      schema: { ...PIPELINE.schema, primaryKey: ["id", "gone"] },
+      schema: {
+        fields: [
+          { name: "id", type: "integer" },
+          { name: "height", type: "number" },
+          { name: "day", type: "string" },
+        ],
+        primaryKey: ["id", "gone"],
+      },
+      mapping: { height: "Größe" },
+      transforms: [...(drafted.transforms ?? []), { column: "id", op: "map", values: { a: "b" } }],
       sink: { table: "crm.people", mode: "upsert", key: ["gone"] },
     };
-    const after = redraft(PIPELINE, before);
+    const anew: PipelineDocument = {
+      ...drafted,
+      schema: {
+        fields: [
+          { name: "id", type: "string" },
+          { name: "size", type: "string" },
+          { name: "note", type: "date" },
+          { name: "city", type: "string" },
+        ],
+      },
+      transforms: [],
+    };
+    const after = redraft(drafted, before, anew);
     expect(after.name).toBe("mine");
+    // What nobody touched is drafted anew, what was left out stays out.
+    expect(after.schema.fields).toEqual([
+      { name: "id", type: "string" },
+      { name: "height", type: "number" },
+      { name: "city", type: "string" },
+    ]);
+    expect(after.mapping).toEqual({ height: "Größe" });
+    expect(after.transforms).toEqual([{ column: "id", op: "map", values: { a: "b" } }]);
     expect(after.sink).toEqual({ table: "crm.people", mode: "upsert", key: undefined });
     expect(after.schema.primaryKey).toEqual(["id"]);
+  });
+
+  it("are the new draft where nothing was decided", () => {
+    const anew = { ...drafted, name: "people-2025", sink: { table: "people_2025" } };
+    expect(redraft(drafted, drafted, anew)).toMatchObject(anew);
   });
 });
 

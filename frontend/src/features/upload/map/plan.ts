@@ -4,19 +4,20 @@ import type { InspectedColumn, Notice } from "@/api/contract";
 import {
   labelOf,
   madeLabels,
-  nameFrom,
   type PipelineDocument,
   type PipelineField,
   readDocument,
+  withFields,
+  withKey,
   withLabels,
-  writeDocument,
 } from "@/features/pipelines";
 import { type Match, matchColumns } from "./matching";
 
-/** "new": a pipeline drafted from the file; "json": rows as JSON objects; else a pipeline's name. */
+/** "new": a pipeline drafted from the file; "json": rows as JSON objects; "": not chosen yet; else a pipeline's name. */
 export type Target = string;
 export const NEW: Target = "new";
 export const JSON_ROWS: Target = "json";
+export const NONE: Target = "";
 
 /** How a field of a pipeline got its column. */
 export interface FieldMatch extends Match {
@@ -53,36 +54,16 @@ export function matchPipeline(
   });
 }
 
-/** The pipeline with its fields read from the matched columns. A field without a match keeps its label. */
-export function withMatches(document: PipelineDocument, matches: readonly FieldMatch[]): PipelineDocument {
-  const labels = new Map(
-    matches.map(({ field, label }): [string, string] => [field, label ?? labelOf(document, field)]),
-  );
-  const next = withLabels(document, labels);
-  return writeDocument(next) === writeDocument(document) ? document : next;
-}
-
 /** Whether the file may lack columns for some fields: their cells are then missing. */
 export function mayLackColumns(document: PipelineDocument | null): boolean {
   return ["superset", "partial"].includes(document?.schema.fieldsMatch ?? "");
 }
 
-/** Fields without a column. */
-export function missingFields(matches: readonly FieldMatch[]): readonly string[] {
-  return matches.filter(({ label }) => label === null).map(({ field }) => field);
-}
-
-/** The server's draft, named after the file. Null while there is none. */
-export function draftFrom(pipelineJson: string, fileName: string): PipelineDocument | null {
+/** The server's draft. Null while there is none. */
+export function draftFrom(pipelineJson: string): PipelineDocument | null {
   if (pipelineJson === "") return null;
   const read = readDocument(pipelineJson);
-  if (!read.ok) return null;
-  const name = nameFrom(fileName);
-  return {
-    ...read.document,
-    name,
-    sink: { ...read.document.sink, table: read.document.sink.table ?? name.replaceAll("-", "_") },
-  };
+  return read.ok ? read.document : null;
 }
 
 /** What a person should know of the file: the dry run of a draft says nothing of how it was drafted. */
@@ -148,10 +129,38 @@ export function typeKeys(field: PipelineField): TypeKeys {
   return { ...Object.fromEntries(own), type: field.type };
 }
 
-/** The draft for a new dialect, with the person's earlier decisions. */
-export function redraft(fresh: PipelineDocument, before: PipelineDocument): PipelineDocument {
-  const { name, title, sink } = before;
-  const names = new Set(fresh.schema.fields.map((field) => field.name));
+/**
+ * A new draft with the person's earlier decisions: `before` is what they made of `drafted`. Fields that they changed
+ * stay as they are, those that they left out stay out; all others are drafted anew.
+ */
+export function redraft(
+  drafted: PipelineDocument,
+  before: PipelineDocument,
+  anew: PipelineDocument,
+): PipelineDocument {
+  const { title, sink } = before;
+  const name = before.name === drafted.name ? anew.name : before.name;
+  const decided = (label: string): PipelineField | null | undefined => {
+    const was = fieldOf(drafted, label);
+    const is = fieldOf(before, label);
+    if (is === undefined) return was === undefined ? undefined : null;
+    return was !== undefined && JSON.stringify(was) === JSON.stringify(is) ? undefined : is;
+  };
+  const labels = new Map<string, string>();
+  const fields = anew.schema.fields.flatMap((field) => {
+    const label = labelOf(anew, field.name);
+    const kept = decided(label);
+    if (kept === null) return [];
+    labels.set((kept ?? field).name, label);
+    return [kept ?? field];
+  });
+  const steps = new Set((drafted.transforms ?? []).map((step) => JSON.stringify(step)));
+  const added = (before.transforms ?? []).filter((step) => !steps.has(JSON.stringify(step)));
+  const fresh = withKey(withLabels(withFields(anew, fields), labels), "transforms", [
+    ...(anew.transforms ?? []),
+    ...added,
+  ]);
+  const names = new Set(fields.map((field) => field.name));
   const key = [sink.key ?? []].flat().filter((field) => names.has(field));
   const primaryKey = [before.schema.primaryKey ?? []].flat().filter((field) => names.has(field));
   return {
@@ -159,6 +168,14 @@ export function redraft(fresh: PipelineDocument, before: PipelineDocument): Pipe
     name,
     ...(title === undefined ? {} : { title }),
     schema: { ...fresh.schema, ...(primaryKey.length > 0 ? { primaryKey } : {}) },
-    sink: { ...sink, ...(key.length > 0 ? { key } : { key: undefined }) },
+    sink: {
+      ...sink,
+      table: sink.table === drafted.sink.table ? anew.sink.table : sink.table,
+      ...(key.length > 0 ? { key } : { key: undefined }),
+    },
   };
+}
+
+function fieldOf(document: PipelineDocument, label: string): PipelineField | undefined {
+  return document.schema.fields.find(({ name }) => labelOf(document, name) === label);
 }

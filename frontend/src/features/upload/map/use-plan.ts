@@ -3,26 +3,18 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { describeError } from "@/api/errors";
-import { type PipelineDocument, readDocument, Violations, writeDocument } from "@/features/pipelines";
-import { pipelinesQuery } from "@/features/pipelines/queries";
+import { labelOf, type PipelineDocument, Violations, writeDocument } from "@/features/pipelines";
+import { stepsLackColumns, unreadColumns } from "../choice/not-loaded";
+import { useChoices } from "../choice/use-choices";
+import { useExisting } from "../choice/use-existing";
 import { type Dialect, parseDialect, writeDialect } from "../preview/dialect";
-import { fitOf } from "./matching";
-import {
-  draftFrom,
-  type FieldMatch,
-  JSON_ROWS,
-  matchPipeline,
-  NEW,
-  redraft,
-  type Target,
-  withMatches,
-} from "./plan";
+import type { Decisions } from "../remembered/mapping-memory";
+import { JSON_ROWS, NEW, NONE, type Target } from "./plan";
 import { dryRunQuery, inspectionQuery } from "./queries";
-import type { PipelineChoice } from "./TargetPanel";
+import { useDraft } from "./use-draft";
 
 interface PlanInput {
   readonly uploadId: string;
-  readonly fileName: string;
   readonly dialect: Dialect;
   /** The target in the address; undefined: the best guess. */
   readonly target: Target | undefined;
@@ -30,6 +22,8 @@ interface PlanInput {
   readonly stage: Stage;
   /** Whether the person may save a pipeline; else only stored ones can be used, as they are. */
   readonly mayWrite: boolean;
+  /** What was decided about the upload earlier. */
+  readonly remembered: Decisions;
 }
 
 /** "": too little to inspect; "begun": the first pieces; "sent": everything. */
@@ -53,67 +47,34 @@ function useInspection(uploadId: string, dialectJson: string, stage: Stage) {
   return again ? { query: whole, asked: "sent" } : { query: first, asked: "begun" };
 }
 
-export function usePlan({ uploadId, fileName, dialect, target: wanted, stage, mayWrite }: PlanInput) {
+export function usePlan({ uploadId, dialect, target: wanted, stage, mayWrite, remembered }: PlanInput) {
   const dialectJson = writeDialect(dialect);
   const { query: inspection, asked } = useInspection(uploadId, dialectJson, stage);
   const seen = inspection.data;
-  const stored = useQuery(pipelinesQuery());
 
-  // A new dialect makes a new draft; decisions made by hand stay.
-  const [draft, setDraft] = useState<{ readonly from: string; readonly document: PipelineDocument } | null>(
-    null,
-  );
-  const original = useMemo(
-    () => (seen === undefined ? null : draftFrom(seen.pipelineJson, fileName)),
-    [seen, fileName],
-  );
-  let current = draft;
-  if (original !== null && seen !== undefined && draft?.from !== seen.pipelineJson) {
-    current = {
-      from: seen.pipelineJson,
-      document: draft === null ? original : redraft(original, draft.document),
-    };
-    setDraft(current);
-  }
+  const { original, draft, setDraft, decidedDraft } = useDraft(seen?.pipelineJson, remembered);
+  const labels = useMemo(() => (seen?.columns ?? []).map(({ label }) => label), [seen]);
+  const { documents, pipelines, deciding } = useChoices(seen?.columns, labels);
+  // What has loaded such files before is what a person would choose. All else is theirs to decide.
+  const known = pipelines.filter((pipeline) => pipeline.loadedBefore);
+  const otherwise = deciding || !mayWrite ? NONE : NEW;
+  const target =
+    (wanted === NEW && !mayWrite ? undefined : wanted) ??
+    (known.length === 1 ? known[0]?.name : undefined) ??
+    otherwise;
 
-  const documents = useMemo(() => {
-    const found = new Map<string, PipelineDocument>();
-    for (const pipeline of stored.data ?? []) {
-      const read = readDocument(pipeline.documentJson);
-      if (read.ok) found.set(pipeline.name, read.document);
-    }
-    return found;
-  }, [stored.data]);
+  const existing = useExisting(documents.get(target) ?? null, target, seen?.columns, labels, remembered);
+  const { mapped, lacking } = existing;
 
-  const pipelines = useMemo(
-    () =>
-      (stored.data ?? []).map(({ name, version }): PipelineChoice => {
-        const document = documents.get(name);
-        const fit = document && seen ? fitOf(matchPipeline(document, seen.columns, new Map())) : null;
-        return { name, version, fit };
-      }),
-    [stored.data, documents, seen],
-  );
-  // A pipeline that almost certainly fits is what a person would choose.
-  const guess = pipelines
-    .filter(({ fit }) => (fit ?? 0) >= 0.95)
-    .sort((a, b) => (b.fit ?? 0) - (a.fit ?? 0))[0];
-  const otherwise = mayWrite ? NEW : (pipelines[0]?.name ?? JSON_ROWS);
-  const target = (wanted === NEW && !mayWrite ? undefined : wanted) ?? guess?.name ?? otherwise;
-
-  const [byHand, setByHand] = useState<ReadonlyMap<string, string>>(new Map());
-  const chosen = documents.get(target) ?? null;
-  const matches: readonly FieldMatch[] = useMemo(
-    () => (chosen && seen ? matchPipeline(chosen, seen.columns, byHand) : []),
-    [chosen, seen, byHand],
-  );
-  const mapped = useMemo(() => (chosen === null ? null : withMatches(chosen, matches)), [chosen, matches]);
-
-  const document = target === JSON_ROWS ? null : target === NEW ? (current?.document ?? null) : mapped;
+  const document = target === JSON_ROWS ? null : target === NEW ? draft : mapped;
   const documentJson = document === null ? "" : writeDocument(document);
   const [askedJson] = useDebouncedValue(documentJson, 200, { leading: true });
   const ready = seen !== undefined && (target === JSON_ROWS || askedJson !== "");
-  const dryRun = useQuery({ ...dryRunQuery(uploadId, askedJson, dialectJson, asked), enabled: ready });
+  const loadDialectJson =
+    mapped !== null && lacking.optional.length > 0
+      ? writeDialect(withoutOptional(dialect, mapped, labels))
+      : dialectJson;
+  const dryRun = useQuery({ ...dryRunQuery(uploadId, askedJson, loadDialectJson, asked), enabled: ready });
 
   const problem = dryRun.error ? describeError(dryRun.error) : null;
   const violations = useMemo(() => new Violations(problem?.violations ?? []), [problem?.violations]);
@@ -124,22 +85,50 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage, ma
     running: dryRun.isFetching || askedJson !== documentJson,
     violations,
     used: parseDialect(dryRun.data?.dialectJson || seen?.dialectJson || ""),
-    dialectJson,
+    /** The dialect that the file is loaded with. */
+    dialectJson: loadDialectJson,
+    /** Whether somebody declared that columns may be missing, whatever the fields say. */
+    mayLackAny: [dialect, document?.dialect].some((declared) => declared?.missingColumns === "ignore"),
+    /** The dialect that the person declared. */
+    declaredJson: dialectJson,
     target,
+    deciding,
     pipelines,
+    /** The table that the rows go into, as it is now; undefined while that is not known. */
+    table:
+      dryRun.data?.table?.name === document?.sink.table && document !== null ? dryRun.data?.table : undefined,
+    ...existing,
+    /** Columns of the file that would not be loaded. */
+    unread: target === NEW ? unreadOfDraft(draft, labels) : existing.unread,
     version: pipelines.find(({ name }) => name === target)?.version ?? 0,
     original,
-    draft: current?.document ?? null,
-    setDraft: (next: PipelineDocument) => current && setDraft({ from: current.from, document: next }),
-    chosen,
-    matches,
-    match: (field: string, label: string) => setByHand(new Map(byHand).set(field, label)),
-    forgetMatches: () => setByHand(new Map()),
+    draft,
+    setDraft,
+    decisions: { draft: decidedDraft, ...existing.decided } as Decisions,
     document,
+    /** The column of the file that a field of the document is read from; null: none. */
+    columnOf: (field: string): string | null =>
+      target === NEW
+        ? draft === null
+          ? null
+          : labelOf(draft, field)
+        : (existing.matches.find((match) => match.field === field)?.label ?? null),
     mayWrite,
     /** Whether the chosen pipeline must be saved with a changed mapping. */
-    changed: target !== NEW && target !== JSON_ROWS && mapped !== chosen,
+    changed: target !== NEW && target !== JSON_ROWS && existing.changed,
   };
+}
+
+/** Fields that need no value may go without a column in this file. */
+function withoutOptional(dialect: Dialect, mapped: PipelineDocument, labels: readonly string[]): Dialect {
+  if (dialect.missingColumns !== undefined || stepsLackColumns(mapped, labels)) return dialect;
+  return { ...dialect, missingColumns: "ignore" };
+}
+
+function unreadOfDraft(document: PipelineDocument | null, labels: readonly string[]): readonly string[] {
+  if (document === null) return [];
+  const read = document.schema.fields.map(({ name }) => ({ label: labelOf(document, name) }));
+  return unreadColumns(document, labels, read);
 }
 
 export type Plan = ReturnType<typeof usePlan>;
