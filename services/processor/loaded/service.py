@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingestor.pipelines.document import Pipeline
@@ -60,10 +60,13 @@ class LoadedRowsService:
         return LabeledRows(rows, tuple(_label(name, pipeline, process.columns) for name in rows.columns))
 
 
-def _label(name: str, pipeline: Pipeline | None, columns: Collection[str]) -> str:
+def _label(name: str, pipeline: Pipeline | None, columns: Sequence[str]) -> str:
     if pipeline is None:
         return name if name in columns else ""
     source = next((pipeline.source(field) for field in pipeline.fields if field.name == name), name)
     origins = pipeline.origins.get(source, {source})
     (label,) = origins if len(origins) == 1 else ("",)
-    return label if label in columns else ""
+    # The file may name the column by another of the field's labels.
+    return next(
+        (own for own, known in zip(columns, pipeline.read_as(columns), strict=True) if known == label), ""
+    )
