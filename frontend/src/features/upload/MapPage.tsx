@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { uploadClient } from "@/api/clients";
 import { PipelineService, type Upload, UploadState } from "@/api/contract";
 import { violationsOf } from "@/api/errors";
@@ -10,12 +10,10 @@ import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
 import { useMay } from "@/features/access";
-import { formatBytes, formatCount, plural } from "@/lib/format";
+import { formatBytes } from "@/lib/format";
 import { DestinationFacts } from "./choice/DestinationFacts";
 import { DropZone } from "./DropZone";
 import { FIRST_COMMIT, type UploadSnapshot } from "./engine/task";
-import { DraftFields } from "./map/DraftFields";
-import { FieldMatches } from "./map/FieldMatches";
 import classes from "./map/Map.module.css";
 import { JSON_ROWS, NEW, NONE, noticesOf } from "./map/plan";
 import { uploadQuery } from "./map/queries";
@@ -24,15 +22,19 @@ import { bestOf, type PipelineChoice, TargetPanel } from "./map/TargetPanel";
 import { type Plan, usePlan } from "./map/use-plan";
 import { DialectPanel } from "./preview/DialectPanel";
 import { isReadFromTheFront, writeDialect } from "./preview/dialect";
-import { PreviewGrid, type PreviewGridHandle } from "./preview/PreviewGrid";
-import { ProblemList } from "./preview/ProblemList";
 import { type Decisions, forget } from "./remembered/mapping-memory";
 import { useRemembered, useRemembering } from "./remembered/use-remembered";
 import { UploadLine } from "./UploadLine";
 import line from "./UploadLine.module.css";
 import { uploadActions, useUpload, useUploadOf } from "./use-uploads";
-import { KeysAndValues } from "./values/KeysAndValues";
 import { useDuplicates } from "./values/use-duplicates";
+
+// What is seen only when the file has been looked at, comes with that.
+const Columns = lazy(() => import("./map/Columns").then(({ Columns }) => ({ default: Columns })));
+const KeysAndValues = lazy(() =>
+  import("./values/KeysAndValues").then(({ KeysAndValues }) => ({ default: KeysAndValues })),
+);
+const FirstRows = lazy(() => import("./preview/FirstRows").then(({ FirstRows }) => ({ default: FirstRows })));
 
 /** Once this many bytes are sent, the first rows are inspected while the rest is being sent. */
 const WORTH_A_LOOK = FIRST_COMMIT;
@@ -164,7 +166,6 @@ function Mapping({ upload, local, whole, remembered }: MappingProps) {
   });
   useRemembering(uploadId, { ...plan.decisions, to: search.to, dialect: search.dialect });
   const duplicates = useDuplicates(uploadId, plan, search.dialect ?? {}, sent);
-  const grid = useRef<PreviewGridHandle>(null);
 
   const change = (part: Partial<typeof search>) =>
     void navigate({ search: (before) => ({ ...before, ...part }), replace: true, resetScroll: false });
@@ -218,9 +219,11 @@ function Mapping({ upload, local, whole, remembered }: MappingProps) {
                 onChoose={(to) => change({ to })}
               />
             </TargetPanel>
-            <Columns plan={plan} />
-            <KeysAndValues plan={plan} duplicates={duplicates} />
-            {plan.target !== NONE && <Preview plan={plan} grid={grid} />}
+            <Suspense>
+              <Columns plan={plan} />
+              <KeysAndValues plan={plan} duplicates={duplicates} />
+              {plan.target !== NONE && <FirstRows plan={plan} />}
+            </Suspense>
           </>
         )}
       </div>
@@ -228,95 +231,5 @@ function Mapping({ upload, local, whole, remembered }: MappingProps) {
         <StartBar plan={plan} duplicates={duplicates} upload={upload} local={local} sent={sent} />
       )}
     </>
-  );
-}
-
-function Columns({ plan }: { readonly plan: Plan }) {
-  const columns = plan.inspection.data?.columns ?? [];
-  if (plan.target === JSON_ROWS || plan.target === NONE) return null;
-  if (plan.target === NEW) {
-    if (plan.draft === null || plan.original === null) return null;
-    const count = plan.draft.schema.fields.length;
-    return (
-      <Panel
-        title="Columns"
-        aside={`${formatCount(count)} of ${plural(columns.length, "column")} loaded`}
-        flush
-      >
-        <DraftFields
-          columns={columns}
-          original={plan.original}
-          draft={plan.draft}
-          onChange={plan.setDraft}
-          violations={plan.violations}
-          readings={plan.dryRun.data?.readings ?? []}
-          stale={plan.running}
-        />
-      </Panel>
-    );
-  }
-  if (plan.chosen === null) return null;
-  return (
-    <Panel
-      title="Columns"
-      aside={plan.unread.length > 0 ? `${plural(plan.unread.length, "column")} not loaded` : undefined}
-      flush
-    >
-      <FieldMatches
-        document={plan.chosen}
-        mapped={plan.mapped ?? plan.chosen}
-        columns={columns}
-        matches={plan.matches}
-        onMatch={plan.mayWrite ? plan.match : null}
-        onEdit={plan.edit}
-      />
-    </Panel>
-  );
-}
-
-function Preview({
-  plan,
-  grid,
-}: {
-  readonly plan: Plan;
-  readonly grid: React.RefObject<PreviewGridHandle | null>;
-}) {
-  const { dryRun, running } = plan;
-  return (
-    <Panel
-      title="First rows"
-      aside={<span role="status">{running ? "Running dry run …" : <DryRunResult plan={plan} />}</span>}
-      flush
-    >
-      {dryRun.isError ? (
-        <div className={classes.pad}>
-          <ErrorState inline error={dryRun.error} onRetry={() => void dryRun.refetch()} />
-        </div>
-      ) : dryRun.data === undefined ? (
-        <LoadingState label="Running a dry run of the first rows" />
-      ) : (
-        <>
-          <PreviewGrid ref={grid} columns={dryRun.data.columns} rows={dryRun.data.rows} />
-          <ProblemList rows={dryRun.data.rows} onShow={(row, label) => grid.current?.reveal(row, label)} />
-        </>
-      )}
-    </Panel>
-  );
-}
-
-function DryRunResult({ plan }: { readonly plan: Plan }) {
-  const counts = plan.dryRun.data?.counts;
-  if (plan.dryRun.isError || counts === undefined) return null;
-  const tried = plan.dryRun.data?.complete
-    ? `all ${plural(counts.read, "row")}`
-    : `the first ${plural(counts.read, "row")}`;
-  return (
-    <span className="tabular">
-      Dry run of {tried}: {formatCount(counts.succeeded)} would load
-      {counts.failed > 0n && (
-        <strong className={classes.failed}>, {formatCount(counts.failed)} would be rejected</strong>
-      )}
-      {counts.skipped > 0n && `, ${formatCount(counts.skipped)} skipped`}
-    </span>
   );
 }

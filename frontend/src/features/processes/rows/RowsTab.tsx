@@ -1,7 +1,7 @@
 import { Button, NativeSelect } from "@mantine/core";
 import { IconFilterOff, IconRefresh, IconX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { processorClient, statusClient } from "@/api/clients";
 import { backoff } from "@/api/connection";
 import type { Process } from "@/api/contract";
@@ -20,8 +20,9 @@ import { RowGrid } from "../grid/RowGrid";
 import { type FetchRows, FilteredRows, NumberedRows, patient, type RowSource } from "../grid/source";
 import { fillFrom, type ReadLoaded } from "../loaded/cells";
 import { JumpForm } from "./JumpForm";
-import { RowDrawer } from "./RowDrawer";
 import classes from "./Rows.module.css";
+
+const RowDrawer = lazy(() => import("./RowDrawer").then(({ RowDrawer }) => ({ default: RowDrawer })));
 
 interface RowsTabProps {
   readonly process: Process;
@@ -107,14 +108,16 @@ export function RowsTab({ process, search, onSearch }: RowsTabProps) {
           </p>
         </>
       )}
-      <RowDrawer
-        process={process}
-        mapping={mapping}
-        rowNumber={search.row ?? null}
-        last={toNumber(process.counts?.read)}
-        onGo={(row) => onSearch({ ...search, row })}
-        onClose={() => onSearch({ ...search, row: undefined })}
-      />
+      <Suspense>
+        <RowDrawer
+          process={process}
+          mapping={mapping}
+          rowNumber={search.row ?? null}
+          last={toNumber(process.counts?.read)}
+          onGo={(row) => onSearch({ ...search, row })}
+          onClose={() => onSearch({ ...search, row: undefined })}
+        />
+      </Suspense>
     </>
   );
 }
