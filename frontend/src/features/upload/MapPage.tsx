@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { uploadClient } from "@/api/clients";
 import { PipelineService, type Upload, UploadState } from "@/api/contract";
 import { violationsOf } from "@/api/errors";
@@ -14,12 +14,9 @@ import { formatBytes, formatCount, plural } from "@/lib/format";
 import { DestinationFacts } from "./choice/DestinationFacts";
 import { DropZone } from "./DropZone";
 import { FIRST_COMMIT, type UploadSnapshot } from "./engine/task";
-import { DraftFields } from "./map/DraftFields";
-import { FieldMatches } from "./map/FieldMatches";
 import classes from "./map/Map.module.css";
 import { JSON_ROWS, NEW, NONE, noticesOf } from "./map/plan";
 import { uploadQuery } from "./map/queries";
-import { StartBar } from "./map/StartBar";
 import { bestOf, type PipelineChoice, TargetPanel } from "./map/TargetPanel";
 import { type Plan, usePlan } from "./map/use-plan";
 import { DialectPanel } from "./preview/DialectPanel";
@@ -31,8 +28,15 @@ import { useRemembered, useRemembering } from "./remembered/use-remembered";
 import { UploadLine } from "./UploadLine";
 import line from "./UploadLine.module.css";
 import { uploadActions, useUpload, useUploadOf } from "./use-uploads";
-import { KeysAndValues } from "./values/KeysAndValues";
 import { useDuplicates } from "./values/use-duplicates";
+
+/** Not needed for the first paint: what follows when the file has been inspected. */
+const DraftFields = lazy(async () => ({ default: (await import("./map/DraftFields")).DraftFields }));
+const FieldMatches = lazy(async () => ({ default: (await import("./map/FieldMatches")).FieldMatches }));
+const StartBar = lazy(async () => ({ default: (await import("./map/StartBar")).StartBar }));
+const KeysAndValues = lazy(async () => ({
+  default: (await import("./values/KeysAndValues")).KeysAndValues,
+}));
 
 /** Once this many bytes are sent, the first rows are inspected while the rest is being sent. */
 const WORTH_A_LOOK = FIRST_COMMIT;
@@ -212,14 +216,18 @@ function Mapping({ upload, local, whole, remembered }: MappingProps) {
                 onChoose={(to) => change({ to })}
               />
             </TargetPanel>
-            <Columns plan={plan} />
-            <KeysAndValues plan={plan} duplicates={duplicates} />
+            <Suspense>
+              <Columns plan={plan} />
+              <KeysAndValues plan={plan} duplicates={duplicates} />
+            </Suspense>
             {plan.target !== NONE && <Preview plan={plan} grid={grid} />}
           </>
         )}
       </div>
       {plan.inspection.data !== undefined && (
-        <StartBar plan={plan} duplicates={duplicates} upload={upload} local={local} sent={sent} />
+        <Suspense>
+          <StartBar plan={plan} duplicates={duplicates} upload={upload} local={local} sent={sent} />
+        </Suspense>
       )}
     </>
   );
