@@ -17,7 +17,6 @@ import { FIRST_COMMIT, type UploadSnapshot } from "./engine/task";
 import classes from "./map/Map.module.css";
 import { JSON_ROWS, NEW, NONE, noticesOf } from "./map/plan";
 import { uploadQuery } from "./map/queries";
-import { StartBar } from "./map/StartBar";
 import { bestOf, type PipelineChoice, TargetPanel } from "./map/TargetPanel";
 import { type Plan, usePlan } from "./map/use-plan";
 import { DialectPanel } from "./preview/DialectPanel";
@@ -34,6 +33,7 @@ const Columns = lazy(() => import("./map/Columns").then(({ Columns }) => ({ defa
 const KeysAndValues = lazy(() =>
   import("./values/KeysAndValues").then(({ KeysAndValues }) => ({ default: KeysAndValues })),
 );
+const StartBar = lazy(() => import("./map/StartBar").then(({ StartBar }) => ({ default: StartBar })));
 const FirstRows = lazy(() => import("./preview/FirstRows").then(({ FirstRows }) => ({ default: FirstRows })));
 
 /** Once this many bytes are sent, the first rows are inspected while the rest is being sent. */
@@ -228,7 +228,9 @@ function Mapping({ upload, local, whole, remembered }: MappingProps) {
         )}
       </div>
       {plan.inspection.data !== undefined && (
-        <StartBar plan={plan} duplicates={duplicates} upload={upload} local={local} sent={sent} />
+        <Suspense>
+          <StartBar plan={plan} duplicates={duplicates} upload={upload} local={local} sent={sent} />
+        </Suspense>
       )}
     </>
   );
