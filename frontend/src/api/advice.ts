@@ -252,6 +252,7 @@ export const BY_REASON: Readonly<Record<string, Advice>> = {
     advice: "Upload the file again, and tell your administrator.",
   },
   INGESTION_BUSY: BY_ITSELF,
+  INGESTION_PAUSED: BY_ITSELF,
   STREAM_INCOMPLETE: BY_ITSELF,
   BATCH_CONFLICT: DEFECT,
   OUTCOME_MISMATCH: DEFECT,
