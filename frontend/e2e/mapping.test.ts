@@ -134,9 +134,12 @@ test("keys, lists of values and words are offered, and duplicates are counted be
   await page.getByRole("button", { name: "Match these 2 values of status" }).click();
   await page.getByText(/all 2 rows: 2 would load/).waitFor();
   expect((await start(page)).counts?.succeeded).toBe(2n);
-  expect((await documentOf("belege")).transforms).toEqual([
-    { column: "status", op: "map", values: { Offen: "offen", geschlossen: "zu" } },
-  ]);
+  // Behind the steps that trim each column.
+  expect([(await documentOf("belege")).transforms ?? []].flat().at(-1)).toEqual({
+    column: "status",
+    op: "map",
+    values: { Offen: "offen", geschlossen: "zu" },
+  });
   expect(complaints).toEqual([]);
   await context.close();
 });
