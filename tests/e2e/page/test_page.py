@@ -19,7 +19,7 @@ CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
 # These have tests of their own: test_page_access.py and test_page_traces.py.
 ACCESS, TRACES = "access.test.ts", "traces.test.ts"
 # Those of test_page_cases.py.
-CASES, READING = "cases.test.ts", "reading.test.ts"
+CASES, READING = "reading/cases.test.ts", "reading/reading.test.ts"
 
 
 def missing() -> str | None:

@@ -1,5 +1,5 @@
-"""Files of real kinds, loaded by clicks alone (frontend/e2e/cases.test.ts): their tables hold what the right
-answers of tests/e2e/cases say."""
+"""Files of real kinds, loaded by clicks alone (frontend/e2e/reading/cases.test.ts): their tables hold what
+the right answers of tests/e2e/cases say."""
 
 from __future__ import annotations
 

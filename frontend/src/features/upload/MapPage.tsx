@@ -29,7 +29,7 @@ import { uploadActions, useUpload, useUploadOf } from "./use-uploads";
 import { useDuplicates } from "./values/use-duplicates";
 
 // What is seen only when the file has been looked at, comes with that.
-const Columns = lazy(() => import("./map/Columns").then(({ Columns }) => ({ default: Columns })));
+const Columns = lazy(() => import("./Columns").then(({ Columns }) => ({ default: Columns })));
 const KeysAndValues = lazy(() =>
   import("./values/KeysAndValues").then(({ KeysAndValues }) => ({ default: KeysAndValues })),
 );

@@ -5,11 +5,11 @@
 import { fileURLToPath } from "node:url";
 import type { Browser, Locator, Page } from "playwright-core";
 import { beforeAll, expect, test } from "vitest";
-import { ProcessState } from "../src/api/contract";
-import { choose, openBrowser, openPage } from "./chromium";
-import { ended } from "./suite";
+import { ProcessState } from "../../src/api/contract";
+import { choose, openBrowser, openPage } from "../chromium";
+import { ended } from "../suite";
 
-const CASES = fileURLToPath(new URL("../../tests/e2e/cases/", import.meta.url));
+const CASES = fileURLToPath(new URL("../../../tests/e2e/cases/", import.meta.url));
 
 /** Counts what a person clicks between the drop and Start, besides naming the table. */
 class Clicks {

@@ -1,9 +1,9 @@
 import { Panel } from "@/components/Panel";
 import { formatCount, plural } from "@/lib/format";
-import { DraftFields } from "./DraftFields";
-import { FieldMatches } from "./FieldMatches";
-import { JSON_ROWS, NEW, NONE } from "./plan";
-import type { Plan } from "./use-plan";
+import { DraftFields } from "./map/DraftFields";
+import { FieldMatches } from "./map/FieldMatches";
+import { JSON_ROWS, NEW, NONE } from "./map/plan";
+import type { Plan } from "./map/use-plan";
 
 /** The columns of the file, and the fields that they become or are matched to. */
 export function Columns({ plan }: { readonly plan: Plan }) {

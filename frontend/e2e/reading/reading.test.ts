@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { choose, openBrowser, openPage } from "./chromium";
-import { type Folder, makeFolder } from "./files";
+import { choose, openBrowser, openPage } from "../chromium";
+import { type Folder, makeFolder } from "../files";
 
-const CASES = fileURLToPath(new URL("../../tests/e2e/cases/", import.meta.url));
+const CASES = fileURLToPath(new URL("../../../tests/e2e/cases/", import.meta.url));
 
 let browser: Browser;
 let folder: Folder;
