@@ -123,9 +123,11 @@ def inline_string(megabytes: int = 200) -> bytes:
 
 
 def shared_strings(megabytes: int = 400) -> bytes:
-    """A list of shared strings that is larger than the memory of the program that reads it."""
+    """A list of shared strings that is larger than the memory of the program that reads it; a row has the
+    last of them."""
     piece = b"".join(b"<si><t>%08d</t></si>" % number for number in range(1000)) * 40  # about a mebibyte
-    return book(_HEADER, strings=[f"<sst {_MAIN}>".encode(), *[piece] * megabytes, b"</sst>"])
+    row = f'<row r="2"><c r="A2" t="s"><v>{40_000 * megabytes - 1}</v></c></row>'
+    return book(_HEADER + row, strings=[f"<sst {_MAIN}>".encode(), *[piece] * megabytes, b"</sst>"])
 
 
 def empty_rows(megabytes: int = 300) -> bytes:

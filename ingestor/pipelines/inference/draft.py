@@ -16,6 +16,7 @@ from ingestor.tabular.files.sample import Sample
 _OF_THE_TABLE = frozenset(
     ("emptyQuoted", "ragged", "duplicateColumns", "blankColumns", "missingColumns", "unexpectedColumns")
 )
+_WITH_STRAY_BLANKS = frozenset(("csv", "xlsx"))
 # Of the table where its files have no header that names the columns.
 _WITHOUT_LABELS = frozenset(("header", "columns"))
 
@@ -31,7 +32,10 @@ def draft_pipeline(name: str, sample: Sample, columns: Sequence[Column]) -> dict
             mapping[field_name] = column.name
     schema: dict[str, Any] = {"fields": fields}
     # Blanks around values are nobody's, and a row of nothing else is none; as far as a document has room.
-    trimmed = columns if len(columns) <= MAX_STEPS // 2 else [column for column in columns if column.trimmed]
+    # Formats with types write their texts as they are meant.
+    trimmed = columns
+    if len(columns) > MAX_STEPS // 2 or sample.plan.format not in _WITH_STRAY_BLANKS:
+        trimmed = [column for column in columns if column.trimmed]
     trims = [{"column": column.name, "op": "trim"} for column in trimmed[:MAX_STEPS]]
     table = identifier(name, "table")
     document: dict[str, Any] = {"name": table.replace("_", "-"), "schema": schema}
