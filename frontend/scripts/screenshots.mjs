@@ -77,6 +77,11 @@ async function pictures(address) {
     await drop(page, address);
     await page.getByRole("radio", { name: /New pipeline/ }).check();
     await page.getByRole("button", { name: /Row 57/ }).waitFor();
+    await page.evaluate(() => scrollTo(0, 0));
+    await shoot(page, "reading");
+    await page
+      .getByRole("heading", { name: "Columns" })
+      .evaluate((heading) => heading.scrollIntoView({ block: "start" }));
     await shoot(page, "mapping");
     await page.getByRole("heading", { name: "First rows" }).scrollIntoViewIfNeeded();
     await page.getByRole("button", { name: /Row 57/ }).click();
