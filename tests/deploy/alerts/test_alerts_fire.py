@@ -69,7 +69,8 @@ def test_a_file_that_does_not_fit(suite: Suite, watch: Monitoring, tmp_path: Pat
     fields = [{"name": name, "type": type_} for name, type_ in types.items()]
     document = {"name": "numbers", "schema": {"fields": fields}, "sink": {"table": "numbers"}}
     pipeline.write_text(json.dumps(document))
-    bad = write_readings(tmp_path / "bad.csv", 20_000, bad_every=2)
+    # So many that they are a large share also beside what the tests before have just loaded.
+    bad = write_readings(tmp_path / "bad.csv", 200_000, bad_every=2)
     suite.ingest(bad, "--pipeline", str(pipeline), status=3)
     watch.wait(("IngestorRowsFailing", ""))
     watch.wait(("IngestorRowsFailing", ""), fire=False)
