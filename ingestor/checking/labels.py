@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ingestor.checking.steps.filters import CODE as FILTERED
 from ingestor.checking.steps.step import CODE as TRANSFORM_ERROR
@@ -15,15 +15,21 @@ def file_label(error: RowError, pipeline: Pipeline | None, columns: Sequence[str
     several. `columns` are the labels of the file."""
     if not error.field:
         return ""
-    origins = {error.field}
+    # Errors of transforms and filters name columns, all others fields; those of a rule perhaps several.
+    labels = [error.field]
+    if pipeline is not None and error.code not in (TRANSFORM_ERROR, FILTERED):
+        sources = {field.name: pipeline.source(field) for field in pipeline.fields}
+        names = labels if error.field in sources else error.field.split(", ")
+        labels = [sources.get(name, name) for name in names]
+    return label_in_file(labels, pipeline, columns)
+
+
+def label_in_file(labels: Iterable[str], pipeline: Pipeline | None, columns: Sequence[str]) -> str:
+    """The label of the file's column that what the pipeline calls `labels` is made of; "" if it is made of
+    none or of several. `columns` are the labels of the file, which may name one by another of its labels."""
+    origins, known = set(labels), columns
     if pipeline is not None:
-        # Errors of transforms and filters name columns, all others fields; those of a rule perhaps several.
-        labels = [error.field]
-        if error.code not in (TRANSFORM_ERROR, FILTERED):
-            sources = {field.name: pipeline.source(field) for field in pipeline.fields}
-            names = labels if error.field in sources else error.field.split(", ")
-            labels = [sources.get(name, name) for name in names]
-        origins = set[str]().union(*(pipeline.origins.get(label, {label}) for label in labels))
+        origins = set[str]().union(*(pipeline.origins.get(label, {label}) for label in origins))
+        known = pipeline.read_as(columns)
     (label,) = origins if len(origins) == 1 else ("",)
-    known = columns if pipeline is None else pipeline.read_as(columns)
     return columns[known.index(label)] if label in known else ""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from ingestor.checking.columns_read import columns_read
 from ingestor.checking.steps.apply import transform
 from ingestor.columns.text_column import text_column
 from ingestor.pipelines.document import Field, Pipeline
@@ -21,11 +22,7 @@ _LONGEST = 200  # characters of a value
 def field_readings(text: TextTable, columns: Sequence[str], pipeline: Pipeline) -> list[FieldReading]:
     """The readings of the fields in the first rows; `columns` are the labels of the file's columns."""
     count = min(len(text.row_index), _LOOKED_AT)
-    file: dict[str, pa.StringArray] = {}
-    for label, column in zip(columns, text.columns, strict=True):
-        file.setdefault(label, column.slice(0, count))
-    for label in pipeline.labels_of_file:
-        file.setdefault(label, pa.nulls(count, pa.string()))
+    file = columns_read(columns, [column.slice(0, count) for column in text.columns], pipeline, count)
     cells = transform(pipeline, dict(file), count)
     found = []
     for field in pipeline.fields:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ingestor.checking.blank_rows import skip_blank_rows
 from ingestor.checking.cell_notes import apply_cell_notes
+from ingestor.checking.columns_read import columns_read
 from ingestor.checking.constraints import broken_constraints
 from ingestor.checking.steps.apply import Cells, filter_rows, transform
 from ingestor.checking.steps.rules import broken_rules
@@ -98,13 +99,7 @@ def _check_pipeline(
 ) -> tuple[list[AnyArray], Int64s]:
     """Transforms, filters, the schema and the rules, in this order: the fields' columns of the good rows
     and their record numbers; the other rows go to `rejected`."""
-    # Of columns with the same label, the first; no label that is read occurs twice.
-    file: dict[str, pa.StringArray] = {}
-    for label, column in zip(columns, text.columns, strict=True):
-        file.setdefault(label, column)
-    for label in pipeline.labels_of_file:
-        if label not in file:
-            file[label] = pa.nulls(len(text.row_index), pa.string())
+    file = columns_read(columns, text.columns, pipeline, len(text.row_index))
     cells = transform(pipeline, file, len(text.row_index))
     cells, rows, unwanted = filter_rows(pipeline, cells)
     for condition in unwanted:

@@ -14,12 +14,13 @@ from ingestor.outcomes import Notice, RejectedRow
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.readings import FieldReading
 from ingestor.services.processor.batches import RowBatch, outcome_of
-from ingestor.services.processor.reading import check, pipeline_of_text, read_batch
+from ingestor.services.processor.reading import check_table, parse, pipeline_of_text
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.formats import HEAD_BYTES, plan
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.records.header import HeaderError
 from ingestor.tabular.records.layout import TableHead, read_table_head
+from ingestor.tabular.text_table import TextTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def check_slice(batch: RowBatch, document: str, most_rows: int, with_good: bool)
     """Check the rows of a slice by a document ("" for none), which is valid; of the first slice with the
     readings of its fields. Raises ValueError when the data do not match the batch."""
     pipeline = _pipeline(document).evolved(batch.columns) if document else None
-    checked = check(batch, batch.data, pipeline)
+    table = parse(batch, batch.data, pipeline)
+    checked = check_table(batch, table, pipeline)
     outcome = outcome_of(batch.key, checked.rejected)
     return CheckedSlice(
         outcome.failed,
@@ -85,16 +87,16 @@ def check_slice(batch: RowBatch, document: str, most_rows: int, with_good: bool)
         tuple(checked.notices),
         checked.good if with_good else None,
         checked.good_index,
-        _readings(batch, pipeline),
+        _readings(batch, table, pipeline),
     )
 
 
-def _readings(batch: RowBatch, pipeline: Pipeline | None) -> tuple[FieldReading, ...]:
+def _readings(batch: RowBatch, table: TextTable, pipeline: Pipeline | None) -> tuple[FieldReading, ...]:
     if pipeline is None or batch.key.range.first_row > 1:
         return ()
     pipeline = pipeline_of_text(batch, pipeline)
     assert pipeline is not None
-    return tuple(field_readings(read_batch(batch, batch.data, pipeline), batch.columns, pipeline))
+    return tuple(field_readings(table, batch.columns, pipeline))
 
 
 @lru_cache(maxsize=4)

@@ -57,10 +57,20 @@ def read_batch(batch: RowBatch, data: bytes, pipeline: Pipeline | None = None) -
 
 def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:
     """Parse and check a batch (CPU-bound). Raises ValueError when the data do not match the batch."""
+    return check_table(batch, parse(batch, data, pipeline), pipeline)
+
+
+def parse(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> TextTable:
+    """The records of a batch. Raises ValueError when the data do not match it."""
     with stage("parse"), span("parse"):
         table = read_batch(batch, data, pipeline)
     if table.record_count != batch.key.range.row_count:
         raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
+    return table
+
+
+def check_table(batch: RowBatch, table: TextTable, pipeline: Pipeline | None) -> CheckedRows:
+    """Check the records of a batch."""
     with stage("check"), span("check"):
         return check_rows(table, batch.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ingestor.checking.labels import label_in_file
 from ingestor.pipelines.document import Pipeline
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
@@ -61,12 +62,6 @@ class LoadedRowsService:
 
 
 def _label(name: str, pipeline: Pipeline | None, columns: Sequence[str]) -> str:
-    if pipeline is None:
-        return name if name in columns else ""
-    source = next((pipeline.source(field) for field in pipeline.fields if field.name == name), name)
-    origins = pipeline.origins.get(source, {source})
-    (label,) = origins if len(origins) == 1 else ("",)
-    # The file may name the column by another of the field's labels.
-    return next(
-        (own for own, known in zip(columns, pipeline.read_as(columns), strict=True) if known == label), ""
-    )
+    fields = pipeline.fields if pipeline else ()
+    sources = [pipeline.source(field) for field in fields if pipeline and field.name == name]
+    return label_in_file(sources or [name], pipeline, columns)

@@ -51,6 +51,12 @@ def test_a_transform_stands_between_the_text_and_the_value() -> None:
     assert found.values == ((" x ", "X"),)
 
 
+def test_a_column_of_another_of_the_fields_labels_is_read() -> None:
+    fields = pipeline({"name": "a", "type": "integer", "labels": ["No."]})
+    (found,) = field_readings(table(["1"]), ["No."], fields)
+    assert (found.field, found.label, found.values) == ("a", "a", (("1", "1"),))
+
+
 def test_a_column_that_the_file_lacks_has_no_values() -> None:
     found = field_readings(table(["1"]), ["a"], with_steps("a:integer", "b"))
     assert [(one.field, one.label, one.values) for one in found] == [
