@@ -27,7 +27,7 @@ class MemoryGroup:
 @contextmanager
 def memory_group(most: int) -> Iterator[MemoryGroup | None]:
     """A group for `most` bytes while the context lasts; None where this process may not make one."""
-    made = next(_make(most), None)
+    made = _make(most)
     try:
         yield made
     finally:
@@ -36,7 +36,7 @@ def memory_group(most: int) -> Iterator[MemoryGroup | None]:
                 made.folder.rmdir()
 
 
-def _make(most: int) -> Iterator[MemoryGroup]:
+def _make(most: int) -> MemoryGroup | None:
     for parent, limit in _parents():
         folder = parent / f"{_NAME}{os.getpid()}"
         try:
@@ -49,7 +49,8 @@ def _make(most: int) -> Iterator[MemoryGroup]:
             with suppress(OSError):
                 folder.rmdir()
             continue
-        yield MemoryGroup(folder)
+        return MemoryGroup(folder)
+    return None
 
 
 def _parents() -> Iterator[tuple[Path, str]]:

@@ -90,18 +90,14 @@ class RetryWorker:
         )
         unsent = await self._ingestions.unsent(process_id)
         before = unsent[0].number - 1 if unsent else 0
-        with service.windows.open(retry.file.tenant, before) as window:
-            async with service.flight(process_id, window) as flight:
-                for batch in unsent:
-                    with spans.counted(batch.number):
-                        await flight.turn()
-                        await service.obey(process_id, await self._ingestions.flags(process_id), window)
-                        flight.sent()
-                        progress = await service.announce(process_id, batch)
-                        if progress.terminal:  # cancelled, or failed
-                            raise StoppedError
-                        flight.told(progress)
-                        await service.send_again(retry, batch, "retry")
+        async with service.flight(retry.file, before) as flight:
+            for batch in unsent:
+                with spans.counted(batch.number):
+                    await flight.turn()
+                    await service.obey(process_id, await self._ingestions.flags(process_id), flight.window)
+                    flight.sent()
+                    await service.announce(process_id, batch, flight)
+                    await service.send_again(retry, batch, "retry")
         batches = await self._ingestions.batches(process_id)
         rows = sum(batch.row_count for batch in batches)
         await service.until_done("status", lambda: self._status.finished(process_id, rows, len(batches)))

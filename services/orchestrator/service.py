@@ -228,9 +228,8 @@ class OrchestratorService:
             await self._send_unsent(ingestion)
             last = await self._ingestions.last_batch(process_id)
             position = position_after(ingestion.layout, last)
-            with self.windows.open(ingestion.file.tenant, position.number - 1) as window:
-                async with self.flight(process_id, window) as flight:
-                    rows, batches = await FileStream(self, ingestion, position, window, flight).read(chunks)
+            async with self.flight(ingestion.file, position.number - 1) as flight:
+                rows, batches = await FileStream(self, ingestion, position, flight).read(chunks)
             await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
             spans.note(rows=rows, batches=batches)
@@ -274,7 +273,7 @@ class OrchestratorService:
         size = bytes_to_read(batch.byte_start, batch.byte_end, batch.row_count)
         pieces = self._files.read(key, batch.byte_start, batch.byte_start + size)
         data = b"".join([piece async for piece in pieces])
-        typed = await self._has_typed_cells(ingestion)
+        typed = await self.has_typed_cells(ingestion)
         message = _message(ingestion, ingestion.layout, batch, data, typed)
         try:
             packed = await asyncio.to_thread(self._queue.pack, message)
@@ -354,7 +353,7 @@ class OrchestratorService:
             )
         return found.layout.columns
 
-    async def _has_typed_cells(self, ingestion: Ingestion) -> bool:
+    async def has_typed_cells(self, ingestion: Ingestion) -> bool:
         """Whether the rows come from a workbook; those of a repair, whether they did first."""
         file, content = ingestion.file, ingestion.content
         if file.repairs and not file.retry:
@@ -400,7 +399,7 @@ class OrchestratorService:
         )
 
     async def pack(
-        self, ingestion: Ingestion, layout: Layout, piece: Slice, number: int
+        self, ingestion: Ingestion, layout: Layout, piece: Slice, number: int, typed_cells: bool
     ) -> list[tuple[Batch, Packed]]:
         """A slice as messages: one, several when it compresses badly, or a claim check when a single record
         does not fit."""
@@ -408,16 +407,15 @@ class OrchestratorService:
             number, piece.first_row, piece.row_count, piece.first_line, piece.next_line, piece.byte_start,
             piece.byte_end,
         )  # fmt: skip
-        typed = await self._has_typed_cells(ingestion)
-        message = _message(ingestion, layout, batch, piece.data, typed)
+        message = _message(ingestion, layout, batch, piece.data, typed_cells)
         try:
             return [(batch, await asyncio.to_thread(self._queue.pack, message))]
         except TooLargeError:
             if piece.row_count == 1:
                 return [(batch, await asyncio.to_thread(self._queue.pack, _claim_check(message)))]
         first, second = await asyncio.to_thread(split, piece, Dialect(layout.delimiter, layout.quote))
-        packed = await self.pack(ingestion, layout, first, number)
-        return packed + await self.pack(ingestion, layout, second, number + len(packed))
+        packed = await self.pack(ingestion, layout, first, number, typed_cells)
+        return packed + await self.pack(ingestion, layout, second, number + len(packed), typed_cells)
 
     async def record(
         self, ingestion: Ingestion, batch: Batch, window: Window, finish: Callable[[], Awaitable[None]]
@@ -470,21 +468,27 @@ class OrchestratorService:
             raise StoppedError
 
     @asynccontextmanager
-    async def flight(self, process_id: str, window: Window) -> AsyncIterator[Flight]:
-        """What a stream has in flight, while that lasts; what is left then is followed to its end."""
-        flight = Flight(
-            window, lambda: self._status.watch(process_id), self.until_done, self.check_running
-        )  # fmt: skip
-        try:
-            yield flight
-        finally:
-            if following := flight.leave(follow=not self._stopping):
-                self._followed.add(following)
-                following.add_done_callback(self._followed.discard)
+    async def flight(self, file: FileInfo, before: int) -> AsyncIterator[Flight]:
+        """What a stream has in flight, while that lasts; what is left then is followed to its end. `before`:
+        batches that earlier streams have sent."""
+        with self.windows.open(file.tenant, before) as window:
+            flight = Flight(
+                window, lambda: self._status.watch(file.process_id), self.until_done, self.check_running
+            )
+            try:
+                yield flight
+            finally:
+                if following := flight.leave(follow=not self._stopping):
+                    self._followed.add(following)
+                    following.add_done_callback(self._followed.discard)
 
-    async def announce(self, process_id: str, batch: Batch) -> Progress:
-        """Report to status that a batch is about to be sent."""
-        return await self.until_done("status", lambda: self._status.dispatched(process_id, batch))
+    async def announce(self, process_id: str, batch: Batch, flight: Flight) -> None:
+        """Report to status that a batch is about to be sent. Raises StoppedError when the process has ended:
+        it was cancelled, or failed."""
+        progress = await self.until_done("status", lambda: self._status.dispatched(process_id, batch))
+        if progress.terminal:
+            raise StoppedError
+        flight.told(progress)
 
     def count_bytes(self, count: int) -> None:
         """Count bytes read."""

@@ -132,7 +132,7 @@ class Ingestion(Protocol):
 
     async def begin(self, delivery: Delivery) -> int | None:
         """Announce a file, and its content if known. Returns the offset from which to send the content; None
-        when there is nothing to send (yet)."""
+        when there is nothing to send (yet). Raises IngestionPausedError."""
         ...
 
     async def refuse(self, delivery: Delivery, reason: str, message: str) -> None:
@@ -141,7 +141,7 @@ class Ingestion(Protocol):
 
     async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
         """Stream the file's bytes as (offset, data, last), in order. Returns when the orchestrator has
-        dispatched all of them or needs no more. Raises ServiceError when it refuses."""
+        dispatched all of them or needs no more. Raises ServiceError when it refuses, IngestionPausedError."""
         ...
 
 

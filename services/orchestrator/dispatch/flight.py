@@ -36,14 +36,14 @@ class Flight:
     ) -> None:
         """`watch` gives the progress of the process after every change; `check_running` raises
         UnavailableError when the service stops."""
-        self._window = window
+        self.window = window
         self._watch = watch
         self._until_done = until_done
         self._check_running = check_running
         self._following: asyncio.Task[None] | None = None
         self._processed = 0
         self._terminal = False
-        self._error: ServiceError | None = None
+        self._error: Exception | None = None
         self._left = False
 
     async def turn(self) -> None:
@@ -51,48 +51,48 @@ class Flight:
         has ended, AbortedError (INGESTION_PAUSED) when it is paused meanwhile, UnavailableError when the
         service stops, and what following it raises."""
         self._check_running()
-        if not self._window.may_send:
+        if not self.window.may_send:
             self._follow()
-            await self._window.turn(self._check)
-        self._window.placed()
+            await self.window.turn(self._check)
+        self.window.placed()
 
     async def landed(self) -> None:
         """Wait until nothing that was sent is in flight. Raises as `turn`."""
         self._follow()
-        await self._window.landed(self._check)
+        await self.window.landed(self._check)
 
     def sent(self) -> None:
         """A batch that had its turn is on its way."""
-        self._window.sent()
+        self.window.sent()
 
     def told(self, progress: Progress) -> None:
         """Take what status has said of the process."""
         self._terminal = self._terminal or progress.terminal
-        self._window.hold(progress.state == "PAUSED")
-        self._window.ended(progress.batches_processed - self._processed)
+        self.window.hold(progress.state == "PAUSED")
+        self.window.ended(progress.batches_processed - self._processed)
         self._processed = max(self._processed, progress.batches_processed)
 
     def leave(self, *, follow: bool) -> asyncio.Task[None] | None:
         """The stream has ended. With `follow` what is in flight is followed to its end, by the task that is
         returned."""
         self._left = True
-        if follow and self._window.in_flight and not self._done:
+        if follow and self.window.in_flight and not self._done:
             return self._follow()
         if self._following:
             self._following.cancel()
-        self._window.forget()
+        self.window.forget()
         return None
 
     @property
     def _done(self) -> bool:
         """Whether nothing more can be learned."""
-        return self._terminal or self._error is not None or (self._left and not self._window.takes)
+        return self._terminal or self._error is not None or (self._left and not self.window.takes)
 
     def _check(self) -> None:
         self._check_running()
         if self._terminal:
             raise StoppedError
-        if self._window.is_held:
+        if self.window.is_held:
             raise paused_error()
         if self._error:
             raise self._error
@@ -116,8 +116,11 @@ class Flight:
         except ServiceError as error:
             self._error = error
             log.info("process not followed", error=str(error))
+        except Exception as error:  # who waits for a turn gets it
+            self._error = error
+            log.error("process not followed", exc_info=error)
         finally:
             if self._left:
-                self._window.forget()
+                self.window.forget()
             else:
-                self._window.tell()
+                self.window.tell()

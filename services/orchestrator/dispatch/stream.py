@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from ingestor.runtime.errors import AbortedError, FailedPreconditionError
 from ingestor.runtime.observability import spans
-from ingestor.services.orchestrator.dispatch.flight import Flight, StoppedError
-from ingestor.services.orchestrator.dispatch.window import Window
+from ingestor.services.orchestrator.dispatch.flight import Flight
 from ingestor.services.orchestrator.ingestions import Batch, Ingestion, Layout, Position, position_after
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.tabular.records.slices import RecordDelimiter, Slice
@@ -34,25 +33,21 @@ class FileStream:
     """One stream of a file's bytes: records batches in order and sends a few at a time."""
 
     def __init__(
-        self,
-        service: OrchestratorService,
-        ingestion: Ingestion,
-        position: Position,
-        window: Window,
-        flight: Flight,
+        self, service: OrchestratorService, ingestion: Ingestion, position: Position, flight: Flight
     ) -> None:
         self._service = service
-        self._window = window
         self._flight = flight
         self._ingestion = ingestion
         self._process_id = ingestion.file.process_id
         self._layout = ingestion.layout
         self._position = position
+        self._typed_cells = False
         self._sending: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_SENDS)
 
     async def read(self, chunks: AsyncIterator[Chunk]) -> tuple[int, int]:
         """Read to the end of the file; return the number of its rows and batches."""
+        self._typed_cells = await self._service.has_typed_cells(self._ingestion)
         offset = self._position.offset
         head = bytearray()
         delimiter = None
@@ -110,7 +105,9 @@ class FileStream:
             assert self._layout is not None
             number = self._position.number
             with spans.counted(number), spans.span("pack", attributes=_facts(number)):
-                packs = await self._service.pack(self._ingestion, self._layout, piece, number)
+                packs = await self._service.pack(
+                    self._ingestion, self._layout, piece, number, self._typed_cells
+                )
             for batch, packed in packs:
                 with spans.counted(batch.number):
                     await self._dispatch_one(self._layout, batch, packed)
@@ -121,7 +118,7 @@ class FileStream:
             await self._slots.acquire()
         self._raise_failed()
         with spans.span("record batch", attributes=_facts(batch.number)):
-            await self._service.record(self._ingestion, batch, self._window, self._finish)
+            await self._service.record(self._ingestion, batch, self._flight.window, self._finish)
         self._position = position_after(layout, batch)
         task = asyncio.create_task(self._send(batch, packed))
         self._sending.add(task)
@@ -136,10 +133,7 @@ class FileStream:
     async def _send(self, batch: Batch, packed: Packed) -> None:
         self._flight.sent()
         with spans.span("dispatch", attributes={**_facts(batch.number), "ingestor.rows": batch.row_count}):
-            progress = await self._service.announce(self._process_id, batch)
-            if progress.terminal:  # cancelled, or failed
-                raise StoppedError
-            self._flight.told(progress)
+            await self._service.announce(self._process_id, batch, self._flight)
             await self._service.send(self._process_id, batch, packed, "first")
 
     def _sent(self, task: asyncio.Task[None]) -> None:

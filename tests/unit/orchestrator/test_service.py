@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from ingestor.access.limits.quotas import QuotaExceededError, QuotaName, next_day
 from ingestor.formats import NewerReleaseError
@@ -527,6 +528,20 @@ async def test_other_processes_may_be_faster_when_the_day_begins(monkeypatch: py
     await suite.service.cancel(suite.process)
     async with asyncio.timeout(20):
         assert (await running).state is IngestionState.STOPPED
+
+
+async def test_a_stream_that_cannot_learn_of_its_batches_ends_with_the_reason() -> None:
+    suite = Suite(in_flight=1)
+
+    async def watch(process_id: str) -> AsyncGenerator[Progress, None]:
+        raise LookupError(process_id)
+        yield
+
+    suite.status.watch = watch  # type: ignore[method-assign]
+    async with asyncio.timeout(20):
+        with capture_logs() as logs, pytest.raises(LookupError):
+            await suite.deliver()
+    assert [entry["log_level"] for entry in logs if entry["event"] == "process not followed"] == ["error"]
 
 
 async def test_a_stream_that_waits_for_a_process_without_a_table_ends() -> None:
