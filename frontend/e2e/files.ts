@@ -5,12 +5,22 @@ import { join } from "node:path";
 
 export interface Folder {
   readonly path: string;
+  /** Writes a file; returns its path. */
+  write(name: string, content: string | Buffer): string;
   remove(): void;
 }
 
 export function makeFolder(): Folder {
   const path = mkdtempSync(join(tmpdir(), "ingestor-page-"));
-  return { path, remove: () => rmSync(path, { recursive: true }) };
+  return {
+    path,
+    write: (name, content) => {
+      const file = join(path, name);
+      writeFileSync(file, content);
+      return file;
+    },
+    remove: () => rmSync(path, { recursive: true }),
+  };
 }
 
 /** 200 rows of people; rows 20 and 70 have an age that is not a number. */

@@ -1,6 +1,4 @@
 /** The step before Start: which pipeline, which columns, which key, and what of it is remembered. */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -17,12 +15,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => folder.remove());
-
-function write(name: string, content: string | Buffer): string {
-  const path = join(folder.path, name);
-  writeFileSync(path, content);
-  return path;
-}
 
 async function drop(page: Page, path: string): Promise<void> {
   await page.goto(`${PAGE}/upload`);
@@ -46,25 +38,25 @@ test("a pipeline that leaves columns out is proposed, and chosen by itself once 
   ]);
   const { context, page, complaints } = await openPage(browser);
   const rows = "regalfach,hallenname,torfarbe,deckenmass\n1,Nord,rot,3\n2,Süd,blau,4\n";
-  await drop(page, write("lager-1.csv", rows));
+  await drop(page, folder.write("lager-1.csv", rows));
   await page.getByText("lagerorte fits this file and loads into the table lagerorte.").waitFor();
   await page.getByText("Will not load: torfarbe, deckenmass").waitFor();
-  expect(await page.getByRole("radio", { name: /New pipeline/ }).isChecked()).toBe(true);
+  await page.getByRole("radio", { name: /New pipeline/, checked: true }).waitFor();
 
   await page.getByRole("button", { name: "Use lagerorte" }).click();
   await page.getByText("Table lagerorte: does not exist yet; starting makes it.").waitFor();
   await bar(page).filter({ hasText: "Will not load: torfarbe, deckenmass." }).waitFor();
   expect((await start(page)).counts?.succeeded).toBe(2n);
 
-  await drop(page, write("lager-2.csv", rows.replace("1,Nord", "3,West")));
+  await drop(page, folder.write("lager-2.csv", rows.replace("1,Nord", "3,West")));
   await page.getByText("Table lagerorte: has 2 rows already.").waitFor();
-  expect(await page.getByRole("radio", { name: /Existing pipeline/ }).isChecked()).toBe(true);
+  await page.getByRole("radio", { name: /Existing pipeline/, checked: true }).waitFor();
   await bar(page).filter({ hasText: "Will not load: torfarbe, deckenmass." }).waitFor();
 
   // Other columns are another file.
-  await drop(page, write("lager-3.csv", rows.replaceAll(",deckenmass", ",bodenmass")));
+  await drop(page, folder.write("lager-3.csv", rows.replaceAll(",deckenmass", ",bodenmass")));
   await page.getByRole("button", { name: "Use lagerorte" }).waitFor();
-  expect(await page.getByRole("radio", { name: /New pipeline/ }).isChecked()).toBe(true);
+  await page.getByRole("radio", { name: /New pipeline/, checked: true }).waitFor();
   expect(complaints).toEqual([]);
   await context.close();
 });
@@ -72,7 +64,7 @@ test("a pipeline that leaves columns out is proposed, and chosen by itself once 
 test("one pipeline loads a table however it is written, with other labels and without an optional column", async () => {
   const { context, page, complaints } = await openPage(browser);
   const table = "Straße;Größe;Bemerkung\nAckerweg;1;äußerst\nHofgasse;2;übrig\n";
-  await drop(page, write("strassen.csv", Buffer.from(table, "latin1")));
+  await drop(page, folder.write("strassen.csv", Buffer.from(table, "latin1")));
   expect(await page.getByLabel("Field of Straße").inputValue()).toBe("strasse");
   expect(await page.getByLabel("Field of Größe").inputValue()).toBe("groesse");
   await page.getByRole("button", { name: "Use strasse as key" }).click();
@@ -82,12 +74,12 @@ test("one pipeline loads a table however it is written, with other labels and wi
   expect((await documentOf("strassen")).dialect).toBeUndefined();
 
   // The same columns, packed and in another encoding: nothing to choose.
-  await drop(page, write("anders.csv.gz", gzipSync(table.replaceAll(";", "\t"))));
+  await drop(page, folder.write("anders.csv.gz", gzipSync(table.replaceAll(";", "\t"))));
   await page.getByText("Table strassen: has 2 rows already.").waitFor();
   expect((await start(page)).counts?.succeeded).toBe(2n);
 
   // Another label, and one column less.
-  await drop(page, write("labels.csv", "Adresszeile,Größe\nAckerweg,3\nTalweg,4\n"));
+  await drop(page, folder.write("labels.csv", "Adresszeile,Größe\nAckerweg,3\nTalweg,4\n"));
   await page.getByRole("radio", { name: /Existing pipeline/ }).check();
   await page.getByRole("combobox", { name: "Pipeline" }).selectOption("strassen");
   await page.getByText("Choose a column for strasse.").waitFor();
@@ -100,11 +92,11 @@ test("one pipeline loads a table however it is written, with other labels and wi
   expect(learned.schema.fields[0]).toMatchObject({ name: "strasse", labels: ["Adresszeile"] });
 
   // Nothing is to be chosen for files with either label, and a label can be taken away again.
-  await drop(page, write("labels-2.csv", "Adresszeile,Größe\nBergweg,5\n"));
+  await drop(page, folder.write("labels-2.csv", "Adresszeile,Größe\nBergweg,5\n"));
   await page.getByText("Table strassen: has 3 rows already.").waitFor();
   await page.getByRole("button", { name: "Forget the label Adresszeile of strasse" }).click();
   await page.getByText("Choose a column for strasse.").waitFor();
-  await drop(page, write("strassen-2.csv", table));
+  await drop(page, folder.write("strassen-2.csv", table));
   await page.getByText("Table strassen: has 3 rows already.").waitFor();
   expect(complaints).toEqual([]);
   await context.close();
@@ -115,7 +107,7 @@ test("keys, lists of values and words are offered, and duplicates are counted be
   const lines = ["belegnr,filiale,status"];
   for (let row = 1; row <= 1200; row += 1) lines.push(`${row},F${row % 3},${row % 2 ? "offen" : "zu"}`);
   lines.push("7,F1,offen");
-  await drop(page, write("belege.csv", `${lines.join("\n")}\n`));
+  await drop(page, folder.write("belege.csv", `${lines.join("\n")}\n`));
   await page.getByText(/Without a gap or a duplicate in the first 1,000 rows/).waitFor();
   await page.getByRole("button", { name: "Use belegnr as key" }).click();
   await page
@@ -128,7 +120,10 @@ test("keys, lists of values and words are offered, and duplicates are counted be
   expect([counts?.succeeded, counts?.failed]).toEqual([1200n, 1n]);
   expect((await documentOf("belege")).schema.fields[2]?.constraints).toEqual({ enum: ["offen", "zu"] });
 
-  await drop(page, write("belege-2.csv", "belegnr,filiale,status\n2001,F1,Offen\n2002,F1,geschlossen\n"));
+  await drop(
+    page,
+    folder.write("belege-2.csv", "belegnr,filiale,status\n2001,F1,Offen\n2002,F1,geschlossen\n"),
+  );
   expect(await page.getByLabel("Offen in status becomes").inputValue()).toBe("offen");
   await page.getByLabel("geschlossen in status becomes").selectOption("zu");
   await page.getByRole("button", { name: "Match these 2 values of status" }).click();
@@ -146,7 +141,7 @@ test("keys, lists of values and words are offered, and duplicates are counted be
 
 test("what was set by hand survives a reload, another screen and a closed tab", async () => {
   const { context, page, complaints } = await openPage(browser);
-  await drop(page, write("gemerkt.csv", "kennung,wert\n1,x\n2,y\n"));
+  await drop(page, folder.write("gemerkt.csv", "kennung,wert\n1,x\n2,y\n"));
   const mapping = new URL(page.url()).pathname;
   await page.getByRole("textbox", { name: "Table" }).fill("gemerkte_werte");
   await page.getByLabel("Field of wert").fill("inhalt");
@@ -180,9 +175,9 @@ test("what was set by hand survives a reload, another screen and a closed tab", 
 test("several files with the same columns are mapped once and started together, or discarded together", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   const paths = [1, 2, 3].map((number) =>
-    write(`monat-${number}.csv`, `buchungsnr,betragswert\n${number}0,1\n${number}1,2\n`),
+    folder.write(`monat-${number}.csv`, `buchungsnr,betragswert\n${number}0,1\n${number}1,2\n`),
   );
-  await choose(page, [...paths, write("fremd.csv", "ganz,anders\n1,2\n")]);
+  await choose(page, [...paths, folder.write("fremd.csv", "ganz,anders\n1,2\n")]);
   await page.getByRole("link", { name: "Map these 3 files once" }).click();
   await page.getByRole("textbox", { name: "Table" }).fill("monate");
   await page.getByRole("button", { name: "Start all 3 files" }).click();
@@ -194,7 +189,7 @@ test("several files with the same columns are mapped once and started together, 
     expect((await ended(id)).counts?.succeeded).toBe(2n);
   }
 
-  await choose(page, [write("weg.csv", "a,b\n1,2\n")].concat(paths.slice(0, 1)));
+  await choose(page, [folder.write("weg.csv", "a,b\n1,2\n")].concat(paths.slice(0, 1)));
   await page.getByRole("button", { name: "Discard all" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Discard all" }).click();
   await expect.poll(() => page.getByText("Cancelled").count()).toBe(3);

@@ -1,6 +1,4 @@
 /** How a file is read, seen and corrected on the page: header, sheet, encoding, types in doubt, formats. */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -18,12 +16,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => folder.remove());
-
-function write(name: string, content: string | Buffer): string {
-  const path = join(folder.path, name);
-  writeFileSync(path, content);
-  return path;
-}
 
 async function drop(path: string) {
   const opened = await openPage(browser, "/upload");
@@ -93,7 +85,7 @@ test("another encoding or delimiter shows at once what it does", async () => {
 
 test("where day and month cannot be told apart, Start waits for one click", async () => {
   const { context, page, complaints } = await drop(
-    write("doubt.csv", "id,day\n1,08/01/2025\n2,09/02/2025\n"),
+    folder.write("doubt.csv", "id,day\n1,08/01/2025\n2,09/02/2025\n"),
   );
   await page.getByText("Choose how “day” is read.").waitFor();
   expect(await page.getByLabel("Type of day").inputValue()).toBe("");
@@ -113,7 +105,7 @@ test("where day and month cannot be told apart, Start waits for one click", asyn
 
 test("values are shown as they are understood, with their formats and why digits stay text", async () => {
   const { context, page } = await drop(
-    write(
+    folder.write(
       "formats.csv",
       Buffer.from(
         "zip;price;paid;at;on;member\n" +
@@ -144,7 +136,7 @@ test("values are shown as they are understood, with their formats and why digits
 
 test("a change of a type runs the first rows again within half a second", async () => {
   const rows = Array.from({ length: 2000 }, (_, row) => `${row},${row % 97},name ${row}`);
-  const { context, page } = await drop(write("again.csv", `id,amount,name\n${rows.join("\n")}\n`));
+  const { context, page } = await drop(folder.write("again.csv", `id,amount,name\n${rows.join("\n")}\n`));
   await expect.poll(() => start(page).isEnabled()).toBe(true);
   const times: number[] = [];
   for (const type of ["number", "string", "any", "date", "boolean"]) {

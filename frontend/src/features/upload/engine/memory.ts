@@ -1,20 +1,6 @@
 /** Records of unfinished uploads in IndexedDB, which can also store the browser's handle of a file. */
+import { objectStore } from "@/lib/object-store";
 import type { UploadMemory, UploadRecord } from "./ports";
-
-const STORE = "uploads";
-
-function asPromise<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-function openDatabase(): Promise<IDBDatabase> {
-  const request = indexedDB.open("ingestor", 1);
-  request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "fingerprint" });
-  return asPromise(request);
-}
 
 /** `scope`: keeps the records of people and tenants apart (api/session.ts). */
 export function openMemory(scope: string): UploadMemory {
@@ -25,21 +11,7 @@ export function openMemory(scope: string): UploadMemory {
     ...record,
     fingerprint: record.fingerprint.slice(prefix.length),
   });
-  let database: Promise<IDBDatabase> | null = null;
-
-  /** A private window may have no database: then nothing is remembered, and everything else works. */
-  async function use<T>(
-    mode: IDBTransactionMode,
-    work: (store: IDBObjectStore) => IDBRequest<T>,
-    otherwise: T,
-  ): Promise<T> {
-    try {
-      database ??= openDatabase();
-      return await asPromise(work((await database).transaction(STORE, mode).objectStore(STORE)));
-    } catch {
-      return otherwise;
-    }
-  }
+  const use = objectStore("ingestor", "uploads", "fingerprint");
 
   return {
     get: async (fingerprint) => {

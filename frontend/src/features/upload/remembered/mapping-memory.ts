@@ -1,7 +1,8 @@
 /** What was set by hand on the mapping screen, in IndexedDB: it survives a reload, another screen and a closed tab. */
 import { sessionScope } from "@/api/session";
+import { objectStore } from "@/lib/object-store";
 
-const STORE = "mappings";
+const use = objectStore("ingestor-mappings", "mappings", "key");
 /** As long as the server keeps an open upload that nobody touches. */
 const KEPT_MS = 7 * 86_400_000;
 
@@ -25,33 +26,6 @@ interface Kept {
   readonly key: string;
   readonly updated: number;
   readonly decisions: Decisions;
-}
-
-function asPromise<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-let database: Promise<IDBDatabase> | null = null;
-
-/** A private window may have no database: then nothing is remembered, and everything else works. */
-async function use<T>(
-  mode: IDBTransactionMode,
-  work: (store: IDBObjectStore) => IDBRequest<T>,
-  otherwise: T,
-): Promise<T> {
-  try {
-    if (database === null) {
-      const request = indexedDB.open("ingestor-mappings", 1);
-      request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "key" });
-      database = asPromise(request);
-    }
-    return await asPromise(work((await database).transaction(STORE, mode).objectStore(STORE)));
-  } catch {
-    return otherwise;
-  }
 }
 
 /** Keeps the records of people and tenants apart. */
