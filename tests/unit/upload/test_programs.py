@@ -76,8 +76,10 @@ async def run_probe(
     modules.mkdir()
     own.mkdir()
     (modules / "probe.py").write_text(PROBE)
-    for path in (folder, *folder.parents[:3]):
-        path.chmod(0o755)
+    for path in (folder, *folder.parents[:3]):  # the other user passes through
+        mode = path.stat().st_mode
+        if not mode & 0o001:  # a folder of the system's, such as /tmp, stays as it is
+            path.chmod(mode | 0o011)
     monkeypatch.setenv("PYTHONPATH", f"{modules}:{Path(sandbox.__file__).parents[2]}")
     with tempfile.TemporaryFile() as source:
         source.write(said)
