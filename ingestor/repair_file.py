@@ -267,7 +267,7 @@ class _Rows:
         good = known & ~blank & ~cut & ~unread & ~wrong
         repeated = good & self._repeated(numbers, good)
         good &= ~repeated
-        rejected = [replace(record, cells=()) for record in block.rejected]
+        rejected = [record._replace(cells=()) for record in block.rejected]
         for position in np.flatnonzero(~good).tolist():
             number = texts[position].as_py()
             state, text = "failed", ""

@@ -186,11 +186,13 @@ def _is_small(row: RejectedRow) -> bool:
 def _continues(before: RejectedRow, row: RejectedRow) -> bool:
     if row.row_number != before.row_number + 1 or row.state != before.state:
         return False
-    if row.errors == before.errors:
-        return True
-    return len(row.errors) == len(before.errors) and all(
+    errors, old_errors = row.errors, before.errors
+    if len(errors) == 1 == len(old_errors):  # by far the most
+        (new,), (old,) = errors, old_errors
+        return new.code == old.code and new.field == old.field and new.phase == old.phase
+    return len(errors) == len(old_errors) and all(
         new.code == old.code and new.field == old.field and new.phase == old.phase
-        for new, old in zip(row.errors, before.errors, strict=True)
+        for new, old in zip(errors, old_errors, strict=True)
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from ingestor.outcomes import Notice, RowError
@@ -54,12 +55,25 @@ class Watch:
             self._watch(made)
 
     def _watch(self, made: Any) -> None:
+        if issubclass(made, tuple):  # it is whole before __init__
+            create: Callable[..., Any] = made.__new__
+
+            def new(cls: Any, *values: Any, **named: Any) -> Any:
+                self_ = create(cls, *values, **named)
+                self._look(self_, sys._getframe(1))
+                return self_
+
+            made.__new__ = new
+            return
         before: Callable[..., None] = made.__init__
 
         def init(self_: Any, *values: Any, **named: Any) -> None:
             before(self_, *values, **named)
-            maker = sys._getframe(1).f_globals["__name__"]
-            if maker.startswith("ingestor.") and maker not in _COPIES and (found := flaw(self_.message)):
-                self.flaws.append(f"{maker}: {found}")
+            self._look(self_, sys._getframe(1))
 
         made.__init__ = init
+
+    def _look(self, message: Any, frame: FrameType) -> None:
+        maker = frame.f_globals["__name__"]
+        if maker.startswith("ingestor.") and maker not in _COPIES and (found := flaw(message.message)):
+            self.flaws.append(f"{maker}: {found}")

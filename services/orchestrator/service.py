@@ -63,7 +63,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _SAMPLE = 64 * 1024  # bytes needed to detect the delimiter
-_BATCH_ROWS = 50_000  # at most, so that a batch does not keep a processor for long
+_BATCH_ROWS = 25_000  # at most, so that a batch does not keep a processor for long
 _BATCH_CELLS = 10_000_000  # at most: a row may be much shorter in the file than with all fields that it lacks
 _PAUSE_POLL = 0.5  # seconds
 _PAUSE_HELD = 2.0  # seconds that a stream waits for its process to be resumed, before it ends

@@ -129,11 +129,8 @@ class BatchOutcome:
         )
 
 
-def _values(made: Any) -> list[Any] | tuple[Any, ...]:
+def _values(made: Any) -> list[Any]:
     """The values of a dataclass, in order (`astuple` takes far longer, since it copies them deeply)."""
-    if isinstance(made, RejectedRow):  # there may be very many
-        errors = [(error.code, error.field, error.value, error.message, error.phase) for error in made.errors]
-        return made.row_number, made.line_number, made.state, errors, made.cells
     return [getattr(made, name) for name in made.__slots__]
 
 

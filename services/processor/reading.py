@@ -140,7 +140,7 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
     for row in table.rejected:
         place = places.get(row.row_number - table.first_row)
         if place is not None:
-            rejected.append(replace(row, row_number=table.first_row + place))
+            rejected.append(row._replace(row_number=table.first_row + place))
     chosen = replace(
         table,
         columns=[column.filter(mask) for column in table.columns],

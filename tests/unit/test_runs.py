@@ -45,7 +45,7 @@ def rows_of(
         for again in range(more + 1):
             number += 1 + good * (not again)
             line += 1 + (good + lines) * (not again)
-            changed = tuple(replace(error, value=error.value * again) for error in errors)
+            changed = tuple(error._replace(value=error.value * again) for error in errors)
             found.append(RejectedRow(number, line, state, changed, cells[:again] or cells))  # type: ignore[arg-type]
     return found
 
@@ -103,16 +103,16 @@ def test_what_a_run_holds_is_bounded() -> None:
     """Differences of 1 MiB, however long the texts; lines that are anywhere; and no wide row twice."""
     error = RowError("x", "", "v" * 1024, "m", "parse")
     wide = [RejectedRow(row, row + 1, "failed", (error,), (str(row) + "ä" * 1000,)) for row in range(1, 3001)]
-    scattered = [replace(row, line_number=2 * row.row_number) for row in blank(25_000)]
+    scattered = [row._replace(line_number=2 * row.row_number) for row in blank(25_000)]
     _, found = packed(wide)
     assert [run.rest_size <= runs.MAX_REST_BYTES for run in found] == [True] * 6
     alone, found = packed(scattered)
     assert (alone, [run.row_count for run in found]) == ([], [10_000, 10_000, 5_000])
-    huge = [replace(row, cells=("x" * 2_000_000,)) for row in blank(3)]
+    huge = [row._replace(cells=("x" * 2_000_000,)) for row in blank(3)]
     assert packed(huge) == (huge, [])
     # The last of many values that are the same must not count for all of them.
-    values = [replace(row, errors=(error,)) for row in blank(50_000)]
-    values[-1] = replace(values[-1], errors=(replace(error, value="w"),))
+    values = [row._replace(errors=(error,)) for row in blank(50_000)]
+    values[-1] = values[-1]._replace(errors=(error._replace(value="w"),))
     _, [run] = packed(values)
     assert run.rest_size < 200_000
 
@@ -120,7 +120,7 @@ def test_what_a_run_holds_is_bounded() -> None:
 def broken(**changes: object) -> RejectedRun:
     """A run of two rows that differ in their cells, with something wrong."""
     first = RejectedRow(1, 2, "failed", (RowError("x", "f", "v", "m", "parse"),), ("a",))
-    _, [run] = packed([first, replace(first, row_number=2, line_number=3, cells=("b",))])
+    _, [run] = packed([first, first._replace(row_number=2, line_number=3, cells=("b",))])
     run.check()
     return replace(run, **changes)  # type: ignore[arg-type]
 

@@ -219,7 +219,7 @@ class _Collected:
         sample.row_numbers.extend((table.row_index + self.count + 1).tolist())
         sample.line_numbers.extend((table.line_index + table.first_line).tolist())
         sample.rejected.extend(
-            replace(record, row_number=self.count + record.row_number) for record in table.rejected
+            record._replace(row_number=self.count + record.row_number) for record in table.rejected
         )
         self._notices += shifted(table.notices, self.count)
         sample.cell_notes.extend(

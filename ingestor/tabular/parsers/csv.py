@@ -87,6 +87,7 @@ def read_csv_slice(
         rows, columns = _left_out(rows, columns[:column_count], filled)
         dropped[rows] = True
     more: dict[int, list[int]] = {}  # rows of another width, by width
+    wrong: list[tuple[int, bytes, tuple[bytes, ...]]] = []
     for index, content in zip(others.tolist(), records.contents(others), strict=True):
         cells = records.cells(content)
         if len(cells) == column_count:
@@ -101,7 +102,8 @@ def read_csv_slice(
             more.setdefault(len(cells), []).append(index)
             dropped[index] = True
         else:
-            rejected[index] = records.wrong_width(index, content, cells, column_count)
+            wrong.append((index, content, cells))
+    rejected.update((row.row_number - first_row, row) for row in records.wrong_width(wrong, column_count))
     if more:
         rows, columns = _with_more(rows, columns, more, records, nulls)
     empty = _empty_rows(columns)

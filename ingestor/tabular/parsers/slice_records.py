@@ -43,11 +43,13 @@ class SliceRecords:
 
     def contents(self, indices: Int64Array) -> Iterator[bytes]:
         """The bytes of these records, without their line ends."""
-        for start, end in zip(
-            self._scan.starts[indices].tolist(), self._scan.ends[indices].tolist(), strict=True
-        ):
-            record = self._data[start:end]
-            yield record[: len(record) - line_end_size(record)]
+        values = np.frombuffer(self._data, np.uint8)
+        starts, ends = self._scan.starts[indices], self._scan.ends[indices]
+        for mark in (10, 13):  # a line feed, with or without a carriage return before it, or that alone
+            ends = ends - ((ends > starts) & (values[ends - 1] == mark))
+        data = self._data
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            yield data[start:end]
 
     def cells(self, content: bytes) -> tuple[bytes, ...]:
         """Cells of the bytes of a record that is neither broken nor blank."""
@@ -130,18 +132,27 @@ class SliceRecords:
             if message := _undecodable(self._content(index)):
                 yield self._failed(index, "encoding-error", message)
 
-    def wrong_width(self, index: int, content: bytes, found: Sequence[bytes], expected: int) -> RejectedRow:
-        """A record of these bytes whose number of cells is not the header's."""
-        cells = tuple([cell.decode() for cell in found])
-        if len(cells) < expected:
-            code, message = "missing-cell", f"The record has {len(cells)} of {expected} cells."
-        else:
-            code, message = "extra-cell", f"The record has {len(cells)} cells, the header has {expected}."
-        # Its bytes are text without NUL: else the record is rejected for that.
-        value = content[: 4 * MAX_TEXT_CHARACTERS].decode(errors="ignore")[:MAX_TEXT_CHARACTERS]
-        error = RowError(code, "", value, message + self._where(index), "parse")
-        line = self._first_line + int(self._scan.lines[index])
-        return RejectedRow(self._first_row + index, line, "failed", (error,), cells)
+    def wrong_width(
+        self, found: Sequence[tuple[int, bytes, Sequence[bytes]]], expected: int
+    ) -> Iterator[RejectedRow]:
+        """Records, as index, bytes and cells, whose number of cells is not the header's."""
+        at = np.array([index for index, _, _ in found], np.int64)
+        rows, lines = (at + self._first_row).tolist(), (self._scan.lines[at] + self._first_line).tolist()
+        starts = None if self._byte_start is None else (self._scan.starts[at] + self._byte_start).tolist()
+        for position, (_, content, cells) in enumerate(found):
+            count = len(cells)
+            if count < expected:
+                code, message = "missing-cell", f"The record has {count} of {expected} cells."
+            else:
+                code, message = "extra-cell", f"The record has {count} cells, the header has {expected}."
+            if starts:
+                message += _begins(starts[position])
+            # Its bytes are text without NUL: else the record is rejected for that.
+            text = content[: 4 * MAX_TEXT_CHARACTERS].decode(errors="ignore")[:MAX_TEXT_CHARACTERS]
+            yield RejectedRow(
+                rows[position], lines[position], "failed", (RowError(code, "", text, message, "parse"),),
+                tuple([cell.decode() for cell in cells]),
+            )  # fmt: skip
 
     def _failed(self, index: int, code: str, message: str) -> RejectedRow:
         return self._rejected(index, "failed", code, message + self._where(index), (), self._text(index))
@@ -149,8 +160,7 @@ class SliceRecords:
     def _where(self, index: int) -> str:
         if self._byte_start is None:
             return ""
-        start = self._byte_start + int(self._scan.starts[index])
-        return f" It begins at byte {start} of the file's text."
+        return _begins(self._byte_start + int(self._scan.starts[index]))
 
     def _rejected(
         self, index: int, state: RejectedState, code: str, message: str, cells: tuple[str, ...], text: str
@@ -166,6 +176,10 @@ class SliceRecords:
         # A character has at most 4 bytes, so one that the cut splits is not among those shown.
         text = self._content(index)[: 4 * MAX_TEXT_CHARACTERS].decode(errors="backslashreplace")
         return text.replace("\0", "\\x00")[:MAX_TEXT_CHARACTERS]
+
+
+def _begins(start: int) -> str:
+    return f" It begins at byte {start} of the file's text."
 
 
 def _is_utf8(data: bytes) -> bool:

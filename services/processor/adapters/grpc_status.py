@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import grpc
@@ -198,7 +197,7 @@ def _shortened(row: RejectedRow) -> RejectedRow:
     """The row with its cells cut so that they fit into one message; the stored file keeps them whole."""
     most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
     cells = tuple(cell if len(cell) <= most else cell[:most] + CUT for cell in row.cells)
-    return replace(row, cells=cells)
+    return row._replace(cells=cells)
 
 
 T = TypeVar("T")

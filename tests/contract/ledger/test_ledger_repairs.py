@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,7 +101,7 @@ async def bring(
     outcome, rejected = outcome_of(1, 1, [K if state is N else state for _, state in rows])
     again = (error("again"), error("more"))
     rejected = [
-        replace(r, errors=(error("not-failed"),) if rows[r.row_number - 1][1] is N else again, cells=("new",))
+        r._replace(errors=(error("not-failed"),) if rows[r.row_number - 1][1] is N else again, cells=("new",))
         for r in rejected
     ]
     repaired = RepairedRows(process, tuple(number for number, _ in rows))
@@ -222,7 +222,7 @@ async def test_rows_that_fail_again_get_their_new_cells(pool_of: OpenPool) -> No
     await pg.start(Info(repair, "default", "u", "b.csv", 9, "", 0, process))
     cells = [("b", "", "a", 'ö"\\\n', "{}"), (), ("nul\0",), ("null", "1")]
     outcome, rejected = outcome_of(1, 1, [F, F, F, K])
-    rejected = [replace(row, cells=its) for row, its in zip(rejected, cells, strict=True)]
+    rejected = [row._replace(cells=its) for row, its in zip(rejected, cells, strict=True)]
     await pg.record(repair, outcome, None, rejected, RepairedRows(process, (4, 3, 2, 1)))
     rows = await PgLedgerReader(pool).rows(process, [], 0, 10)
     assert {row.row_number: row.state for row in rows} == {1: K, 2: F, 3: F, 4: F}
