@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-_LESS_URGENT = 5
+_LESS_URGENT = 10
 
 
 def bound_memory(most: int, *, for_ever: bool = False) -> None:

@@ -234,7 +234,11 @@ class CheckSettings(Settings):
     """Checks of what callers send, in processes that may die of them."""
 
     check_processes: int = Field(
-        1, ge=1, le=16, description="Processes that check documents and dry runs, started when needed."
+        2,
+        ge=1,
+        le=16,
+        description="Processes that check documents and dry runs, started when needed. If there are several, "
+        "the last one is for tenants that have none.",
     )
     check_seconds: float = Field(
         10,

@@ -86,12 +86,13 @@ class _Child:
 
 
 class ProcessPool(Processes):
-    """At most `most` processes, each with `memory_bytes` of its own. They import `module` first."""
+    """At most `most` processes, each with `memory_bytes` of its own. They import `module` first. If there are
+    several, the last one is for groups that have none."""
 
     def __init__(self, module: str, *, most: int, memory_bytes: int) -> None:
         self._module = module
         self._memory = memory_bytes
-        self._slots = FairSlots(most)
+        self._slots = FairSlots(most, reserved=1)
         self._idle: list[_Child] = []
         self._ending = set[asyncio.Future[int]]()
         self.busy = 0

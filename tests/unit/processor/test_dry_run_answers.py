@@ -18,7 +18,7 @@ from ingestor.tabular.options import ReadOptions
 from ingestor.v1 import common_pb2, processor_pb2
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.pipelines import MemoryCatalogue
-from tests.fakes.work import processor_api
+from tests.fakes.work import Here, processor_api
 
 
 def document(*names: str, **more: Any) -> str:
@@ -106,6 +106,24 @@ async def test_work_that_is_too_much_is_one_clear_error() -> None:
     with pytest.raises(InvalidArgumentError, match="took more than 10 seconds") as caught:
         await DryRunWork(Overloaded(), 10).head(b"a", True, ReadOptions(), False, ())
     assert caught.value.reason == "DRY_RUN_TOO_COMPLEX"
+
+
+async def test_a_document_that_was_found_right_is_not_checked_again() -> None:
+    class Counted(Here):
+        calls = 0
+
+        async def call(self, function: str, *arguments: Any, seconds: float, group: str = "") -> Any:
+            self.calls += 1
+            return await super().call(function, *arguments, seconds=seconds, group=group)
+
+    documents = DocumentChecks(processes := Counted(), 10)
+    for _ in range(2):
+        assert (await documents.read(document("id"))).name == "p"
+    await documents.read(document("other"))
+    assert processes.calls == 2
+    for _ in range(2):  # what is wrong is told each time
+        with pytest.raises(InvalidArgumentError):
+            await documents.read("{}")
 
 
 async def test_an_answer_fits_into_a_message() -> None:

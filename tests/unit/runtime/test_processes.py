@@ -121,10 +121,27 @@ async def test_a_process_without_work_ends(pool: ProcessPool, monkeypatch: pytes
     assert await pool.call(f"{HERE}:who", seconds=30)
 
 
+async def test_a_group_that_takes_long_leaves_a_place_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    async with open_processes(HERE, most=2, memory_bytes=256 * MEGABYTE) as pool:
+        long = [
+            asyncio.ensure_future(pool.call(f"{HERE}:take_long", 60, seconds=100, group="crowd"))
+            for _ in range(3)
+        ]
+        async with asyncio.timeout(30):
+            assert await pool.call(f"{HERE}:who", seconds=30, group="other")
+        assert not any(call.done() for call in long)
+        for call in long:
+            call.cancel()
+        await asyncio.gather(*long, return_exceptions=True)
+
+
 async def test_the_end_of_the_pool_is_the_end_of_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     async with open_processes(HERE, most=2, memory_bytes=256 * MEGABYTE) as pool:
-        found = await asyncio.gather(*(pool.call(f"{HERE}:take_long", 0.2, seconds=30) for _ in range(2)))
+        found = await asyncio.gather(
+            *(pool.call(f"{HERE}:take_long", 0.2, seconds=30, group=group) for group in "ab")
+        )
     assert len(set(found)) == 2
     for process in found:
         await gone(process)
