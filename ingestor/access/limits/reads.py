@@ -32,9 +32,9 @@ class Reads:
     who asks for something by its identifier. A free one goes to the tenant that has the fewest."""
 
     def __init__(self, pool: PgPool, connections: int, seconds: float) -> None:
-        """`pool` has so many connections, and ends statements by `ending`."""
+        """`pool` has so many connections, and bounds statements by `ending`. A tenant has half of them."""
         self._pool = pool
-        self._places = FairSlots(connections, reserved=1)
+        self._places = FairSlots(connections, reserved=max(1, connections // 2))
         self.seconds = seconds
 
     @asynccontextmanager
@@ -63,5 +63,10 @@ def reads_of(size: int) -> int:
 
 
 def ending(seconds: float) -> Callable[[], str]:
-    """What transactions begin with (see PgPool) whose statements end after so many seconds."""
-    return lambda: f"{row_security()}; SET LOCAL statement_timeout = {round(seconds * 1000)}"
+    """What transactions begin with (see PgPool) whose statements end after so many seconds, and take one
+    processor each."""
+    bounds = (
+        f"SET LOCAL statement_timeout = {round(seconds * 1000)}; "
+        "SET LOCAL max_parallel_workers_per_gather = 0"
+    )
+    return lambda: f"{row_security()}; {bounds}"

@@ -48,6 +48,20 @@ async def test_a_tenant_does_not_take_every_place(reads: Reads) -> None:
                 assert await pool.fetchval("SELECT 1") == 1
 
 
+async def test_a_tenant_has_half_of_the_places(reads: Reads) -> None:
+    async with reads.place() as pool:
+        places = Reads(pool, 4, SECONDS)
+        async with places.place(), places.place():
+            with pytest.raises(UnavailableError, match="Too much is being searched"):
+                async with places.place():
+                    pass
+
+
+async def test_a_read_takes_one_processor(reads: Reads) -> None:
+    async with reads.place() as pool:
+        assert await pool.fetchval("SHOW max_parallel_workers_per_gather") == "0"
+
+
 async def test_who_waits_comes_next(reads: Reads) -> None:
     began, end = asyncio.Event(), asyncio.Event()
 
