@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 ROWS ?= 1000000
 RUNS ?= 3
 SECONDS ?= 600
+MINUTES ?= 20
 TARGET ?= all
 SETUP := $(VENV)/.setup
 STARTED := $(shell date +%s)
@@ -21,7 +22,7 @@ LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
 
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast fuzz test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
+.PHONY: help setup run test test-fast fuzz chaos test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -71,6 +72,10 @@ test-fast: setup ## the tests that need no running suite
 
 fuzz: setup ## look for inputs that parsers do not take (SECONDS=600 TARGET=all)
 	@$(BIN)/python -m tests.fuzz $(filter-out all,$(TARGET)) --seconds $(SECONDS) --corpus build/fuzz
+
+# Two suites one after the other: one behind links that can be broken, one with a database and a queue of its own.
+chaos: setup ## break a running suite while files are loaded; is anything lost or doubled? (SEED= ROWS=1000000 MINUTES=20 FAULTS=)
+	@GRPC_ENABLE_FORK_SUPPORT=false $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --rows $(ROWS) --minutes $(MINUTES) --faults "$(FAULTS)"
 
 test-page: setup ## the page's types, lint and unit tests
 ifneq ($(PAGE),)

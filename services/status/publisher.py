@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.runtime.clock import Clock
+from ingestor.runtime.fail_points import fail_point
 from ingestor.runtime.workers import repeat
 from ingestor.services.status.ports import LoggedEvent, Outbox, Send
 
@@ -54,6 +55,7 @@ class Publisher:
     async def _announce(self, events: Sequence[LoggedEvent]) -> None:
         """Send events, and count them."""
         await self._send(events)
+        fail_point("events-published")
         for event in events:
             self._published.labels(event.type).inc()
 

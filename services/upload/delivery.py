@@ -20,6 +20,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.runtime.fail_points import fail_point
 from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import pause, repeat
@@ -175,6 +176,7 @@ class DeliveryWorker:
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
+            fail_point("file-delivered")
             await self._deliveries.done(delivery.process_id, self._owner, self._clock.now())
             log.info("delivered", attempts=delivery.attempts)
         except asyncio.CancelledError as error:

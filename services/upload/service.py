@@ -33,6 +33,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.runtime.fail_points import fail_point
 from ingestor.runtime.grpc.requests import wrong
 from ingestor.runtime.observability import spans
 from ingestor.services.upload.dry_runs import DryRun, dry_run_of
@@ -351,6 +352,7 @@ class UploadService:
                 upload_id, self._ids.new(), name, version, options, self._clock.now(), repair,
                 await self._quotas.limits(),
             )  # fmt: skip
+        fail_point("file-complete")
         self._running.pop((tenant(), upload_id), None)
         self._metrics.uploads.labels("completed").inc()
         spans.note(process_id=process_id, file_bytes=size)
