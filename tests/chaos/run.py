@@ -44,8 +44,8 @@ class Plan:
 
 @dataclass
 class Result:
-    """What came of it. `faults` that were injected; `recoveries`: seconds from the end of each that came alone
-    to the next progress."""
+    """What came of it. `faults` that were injected; `recoveries`: seconds from the end of each that came
+    alone to the next progress."""
 
     faults: list[str] = field(default_factory=list)
     verdict: list[Verdict] = field(default_factory=list)

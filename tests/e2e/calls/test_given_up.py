@@ -1,0 +1,98 @@
+"""A call that its caller has given up leaves nothing behind: no work, no statement, no call to another
+service."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import urllib.request
+import uuid
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+
+from ingestor import AsyncClient
+from ingestor.v1 import (
+    orchestrator_pb2,
+    orchestrator_pb2_grpc,
+    processor_pb2,
+    processor_pb2_grpc,
+    status_pb2,
+    status_pb2_grpc,
+)
+from tests.e2e.conftest import Suite
+
+SOON = 1.0  # seconds; a busy machine gets more
+PATIENCE = 10.0
+OWN = 3  # statements of the services' own, which wait too
+CALLS = OWN + 1
+
+
+def waiting_calls(suite: Suite, method: str) -> float:
+    """How many calls of a method are being answered, by all services together."""
+    total = 0.0
+    for facts in suite.facts["services"].values():
+        with urllib.request.urlopen(facts["metrics"], timeout=10) as answer:
+            text = answer.read().decode()
+        pattern = rf'^grpc_server_calls_in_flight\{{method="/?[^"]*{method}"\}} (\S+)'
+        total += sum(map(float, re.findall(pattern, text, re.MULTILINE)))
+    return total
+
+
+async def statements(blocker: asyncpg.Connection) -> int:
+    """How many statements of services wait for a lock."""
+    query = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+    return int(await blocker.fetchval(query))
+
+
+async def most(blocker: asyncpg.Connection, count: int) -> None:
+    """Wait until so many of them wait."""
+    while await statements(blocker) < count:
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("method", ["GetProcess", "PauseProcess", "UndoProcess", "WatchProcess"])
+async def test_calls_that_are_given_up(suite: Suite, client: AsyncClient, method: str) -> None:
+    """The ledger is locked, so that status waits, and whoever asks it."""
+    process = str(uuid.uuid4())
+    blocker = await asyncpg.connect(suite.dsn)
+    try:
+        async with grpc.aio.insecure_channel(suite.gateway) as channel, blocker.transaction():
+            await blocker.execute(
+                "LOCK TABLE status.processes, orchestrator.ingestions IN ACCESS EXCLUSIVE MODE"
+            )
+            status: Any = status_pb2_grpc.StatusServiceStub(channel)
+            orchestrator: Any = orchestrator_pb2_grpc.OrchestratorServiceStub(channel)
+            processor: Any = processor_pb2_grpc.ProcessorServiceStub(channel)
+            methods: dict[str, Any] = {
+                "GetProcess": lambda: status.GetProcess(
+                    status_pb2.GetProcessRequest(process_id=process), timeout=SOON
+                ),
+                "WatchProcess": lambda: status.WatchProcess(
+                    status_pb2.WatchProcessRequest(process_id=process), timeout=SOON
+                ).read(),
+                "PauseProcess": lambda: orchestrator.PauseProcess(
+                    orchestrator_pb2.PauseProcessRequest(process_id=process), timeout=SOON
+                ),
+                "UndoProcess": lambda: processor.UndoProcess(
+                    processor_pb2.UndoProcessRequest(process_id=process), timeout=SOON
+                ),
+            }
+            waits = asyncio.create_task(most(blocker, CALLS))
+            refused = await asyncio.gather(*(methods[method]() for _ in range(CALLS)), return_exceptions=True)
+            assert {one.code() for one in refused} == {grpc.StatusCode.DEADLINE_EXCEEDED}  # type: ignore[union-attr]
+            async with asyncio.timeout(PATIENCE):
+                await waits  # they have been there
+            end = time.monotonic() + PATIENCE
+            # Of this method, and of those that it calls.
+            while left := await asyncio.to_thread(waiting_calls, suite, method):
+                assert time.monotonic() < end, f"{left:g} calls are still being answered"
+                await asyncio.sleep(0.05)
+            while (left := await statements(blocker)) > OWN:
+                assert time.monotonic() < end, f"{left} statements still wait"
+                await asyncio.sleep(0.05)
+    finally:
+        await blocker.close()
