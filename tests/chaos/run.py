@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.audit import Verdict, audit
+from tests.chaos.audit import Findings, audit
 from tests.chaos.faults import database, links, processes
 from tests.chaos.faults.fault import Fault
 from tests.chaos.people import People
@@ -48,7 +48,7 @@ class Result:
     alone to the next progress."""
 
     faults: list[str] = field(default_factory=list)
-    verdict: list[Verdict] = field(default_factory=list)
+    findings: list[Findings] = field(default_factory=list)
     recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     seen: dict[str, list[Seen]] = field(default_factory=lambda: defaultdict(list))
     problems: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Result:
     @property
     def is_clean(self) -> bool:
         """Whether nothing was lost, doubled or unexpected, and everything was mended."""
-        return not self.problems and all(one.is_clean for one in self.verdict)
+        return not self.problems and all(one.is_clean for one in self.findings)
 
     def medians(self) -> dict[str, float]:
         """Seconds to recover, by fault."""
@@ -90,11 +90,11 @@ async def _run(made: World, plan: Plan, part: float, draw: random.Random, result
         stopping.set()
         async with asyncio.timeout(_SENT_SECONDS):
             await working
-        verdict = await audit(made, people)
-        result.verdict.append(verdict)
-        say(f"  {verdict}")
+        findings = await audit(made, people)
+        result.findings.append(findings)
+        say(f"  {findings}")
         say(f"  what clients of the library were told: {dict(people.errors) or 'nothing'}")
-        for problem in verdict.problems:
+        for problem in findings.problems:
             say(f"  ! {problem}")
     finally:
         watching.cancel()

@@ -24,7 +24,7 @@ _SERVICE_CONFIG = json.dumps(
     {
         # Spreads calls over all addresses that DNS returns (Kubernetes headless services).
         "loadBalancingConfig": [{"round_robin": {}}],
-        # When half of the calls fail, they are not repeated, so that a service in trouble gets no more of them.
+        # While more than a third of the calls fail, none is repeated: a service in trouble gets no more.
         "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
         "methodConfig": [
             {
