@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import subprocess
@@ -121,9 +120,12 @@ class ServiceProcess:
     def wait(self) -> None:
         """Wait until it is SERVING. Raises SuiteError when it is not in time."""
         assert self.process is not None
+        wait_ready(self.process, self.is_ready, what=self.instance, log=self.log)
+
+    def is_ready(self) -> bool:
+        """Whether it is SERVING."""
         address, tls = self.endpoints.addresses[self.instance], self.endpoints.tls.get(OPERATOR)
-        ready = functools.partial(is_serving, address, self.service, tls)
-        wait_ready(self.process, ready, what=self.instance, log=self.log)
+        return is_serving(address, self.service, tls)
 
     def stop(self) -> None:
         """Let it drain (25 s) at once, since the gateway has gone already; then kill it."""

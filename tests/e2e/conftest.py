@@ -165,6 +165,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, batch_files: Path) -> Suite:
             "PYTHONPATH": str(site),
             "BATCH_FILES_ROOT": str(batch_files),
             "INGESTOR_REDISPATCH_SECONDS": "60",
+            "INGESTOR_LOST_SECONDS": "60",
             "INGESTOR_SLICE_BYTES": "1250000",  # so that small files are several batches
         }
         return running(tmp_path_factory.mktemp("two"), "--processors", "2", **env)

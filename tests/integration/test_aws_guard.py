@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ingestor.local.ministack import MiniStack
+from ingestor.local.aws.ministack import MiniStack
 from ingestor.local.ports import LOOPBACK
 from ingestor.runtime.aws.clients import open_s3, open_sqs
 from ingestor.runtime.settings import FileStoreSettings, QueueSettings
@@ -24,6 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
     """One behind its guard."""
     made = MiniStack(tmp_path_factory.mktemp("guarded"), access_key=KEY)
     made.start()
+    made.wait()
     yield made
     made.stop()
 
@@ -122,5 +123,5 @@ def test_its_health_is_no_secret_but_not_for_pages(server: MiniStack) -> None:
 
 
 def test_the_key_is_not_among_the_arguments(server: MiniStack) -> None:
-    assert server.pid
-    assert KEY not in Path(f"/proc/{server.pid}/cmdline").read_text()
+    assert server.process
+    assert KEY not in Path(f"/proc/{server.process.pid}/cmdline").read_text()

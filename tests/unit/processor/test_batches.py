@@ -21,6 +21,7 @@ from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.processes.pool import Processes
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -31,6 +32,8 @@ from ingestor.services.processor.batches import (
     failed_outcome,
     unprocessed_outcome,
 )
+from ingestor.services.processor.checks.isolated import IsolatedChecks
+from ingestor.services.processor.dead_letters.handler import DeadHandler
 from ingestor.services.processor.dry_run import dry_run
 from ingestor.services.processor.ports import (
     Delivery,
@@ -42,7 +45,7 @@ from ingestor.services.processor.ports import (
     TooManyTablesError,
 )
 from ingestor.services.processor.service import BatchService, Metrics
-from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
+from ingestor.services.processor.worker import QueueWorker, RowsHandler
 from ingestor.tabular.options import parse_options
 from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
@@ -51,7 +54,7 @@ from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryHandedBack, MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
-from tests.fakes.work import WORK
+from tests.fakes.work import WORK, Here
 
 PIPELINE = {
     "name": "people",
@@ -77,6 +80,7 @@ class Suite:
         self.pipelines = MemoryCatalogue()
         self.process = str(uuid.uuid4())
         self.handed_back = MemoryHandedBack()
+        self.processes: Processes = Here()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.service = BatchService(self.sink, self.status, self.pipelines, self.store, self.metrics)
@@ -87,7 +91,8 @@ class Suite:
 
     def dead(self, queue: MemoryQueue) -> DeadHandler:
         """What concludes the dead letters of a queue."""
-        return DeadHandler(queue, self.service, self.handed_back, self.registry)
+        checks = lambda tenant: IsolatedChecks(self.processes, tenant=tenant, seconds=10)  # noqa: E731
+        return DeadHandler(queue, self.service, self.handed_back, checks, self.registry)
 
     def key(self, number: int = 1, rows: int = 6) -> BatchKey:
         """A batch."""
