@@ -31,7 +31,7 @@ class EmptyQueue:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look until `stopping` is set."""
-        every = self._age.total_seconds() / 2
+        every = self._age.total_seconds() / 4
         await repeat(self.look, stopping, every=every, failure="cannot look whether the queue is empty")
 
     async def look(self) -> int:

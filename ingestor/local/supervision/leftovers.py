@@ -11,6 +11,7 @@ import psutil
 
 # In the environment of every process of a suite: its data folder.
 FOLDER_VARIABLE = "INGESTOR_SUITE_FOLDER"
+_SERVICE_SECONDS = 1.0  # a service that drains waits for what is gone
 _PATIENCE_SECONDS = 8.0  # for the queue to save what it has, and for PostgreSQL to close its files
 
 
@@ -23,9 +24,19 @@ def end_leftovers(folder: Path, say: Callable[[str], None]) -> None:
     """Wait for what an earlier suite of this folder has left, which ends when its supervisor does; end what
     takes too long."""
     left = [*processes_of(folder), *processes_in(folder / "postgres")]
-    if left:
-        say(f"waiting for {len(left)} processes of a suite that was killed")
-        end_processes(psutil.wait_procs(left, _PATIENCE_SECONDS)[1])
+    if not left:
+        return
+    say(f"waiting for {len(left)} processes of a suite that was killed")
+    late = psutil.wait_procs(left, _SERVICE_SECONDS)[1]
+    end_processes([process for process in late if _is_service(process)])
+    end_processes(psutil.wait_procs(late, _PATIENCE_SECONDS)[1])
+
+
+def _is_service(process: psutil.Process) -> bool:
+    try:
+        return any(word.startswith("ingestor.services.") for word in process.cmdline())
+    except psutil.Error:  # it has ended
+        return False
 
 
 def processes_of(folder: Path) -> Sequence[psutil.Process]:

@@ -689,7 +689,7 @@ async def test_a_dead_batch_of_a_newer_release_is_left_to_others(suite: Suite) -
 
 
 async def test_a_batch_that_died_of_older_releases_is_sent_again(suite: Suite) -> None:
-    """It is dropped without an outcome, so the orchestrator sends it again; its copy may die for good."""
+    """It is dropped without an outcome, so the orchestrator sends it again."""
     queue = MemoryQueue()
     await queue.send(queued(queue, suite.batch()))
     suite.handed_back.noted.add("message-1")
@@ -699,7 +699,7 @@ async def test_a_batch_that_died_of_older_releases_is_sent_again(suite: Suite) -
         assert suite.registry.get_sample_value("ingestor_dead_letters_total", {"kind": "handed_back"}) == 1
         await queue.send(queued(queue, suite.batch()))
         await queue.drained()
-    assert suite.outcome().default_state == "failed"
+    assert suite.outcome().succeeded == 2
 
 
 async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -> None:
