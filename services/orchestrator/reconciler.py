@@ -96,6 +96,8 @@ class Reconciler:
         if ingestion.paused_until and ingestion.paused and ingestion.paused_until <= self._clock.now():
             await self._resume(process_id)
         if progress.held:  # its batches were dropped until it is resumed
+            if progress.resumes:
+                await self._resume(process_id)
             return 0
         numbers = await self._status.queued(process_id)
         old = await self._ingestions.sent_before(process_id, numbers, self._clock.now() - age)
@@ -107,7 +109,7 @@ class Reconciler:
         return len(old)
 
     async def _resume(self, process_id: str) -> None:
-        """Resume a process that a quota has paused, now that the quota has begun anew."""
+        """Resume a process whose quota has begun anew, or whose table may be free."""
         try:
             await self._service.resume(process_id)
         except QuotaExceededError as error:  # other processes were faster

@@ -41,6 +41,7 @@ from ingestor.services.processor.ports import (
     SchemaNotAllowedError,
     Sink,
     SinkRefusedError,
+    TableLockedError,
     TooManyTablesError,
 )
 from ingestor.services.processor.reading import (
@@ -195,6 +196,9 @@ class BatchService:
         with stage("load"), spans.span("load"):
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
+            except TableLockedError as error:
+                await self._hold(key, str(error), resumes=True)
+                return
             except SinkRefusedError as error:
                 if error.midway or isinstance(error, TooManyTablesError | SchemaNotAllowedError):
                     await self._hold(key, str(error))
@@ -205,11 +209,13 @@ class BatchService:
             self._metrics.rows.inc(applied.outcome.succeeded)
         await self._report(key, applied)
 
-    async def _hold(self, key: BatchKey, reason: str) -> None:
+    async def _hold(self, key: BatchKey, reason: str, *, resumes: bool = False) -> None:
         """Pause the process of a batch whose table takes no rows any more; the batch is sent again when it
-        is resumed."""
+        is resumed, by a person or (`resumes`) by itself."""
         log.warning("process paused, its table takes no rows", reason=reason)
-        if await self._until_done("status", lambda: self._outcomes.hold(key.process_id, reason)):
+        if await self._until_done(
+            "status", lambda: self._outcomes.hold(key.process_id, reason, resumes=resumes)
+        ):
             self._held(key)
         else:
             await self.settle(unprocessed_outcome(key))

@@ -73,6 +73,24 @@ async def test_a_service_killed_in_mid_run(suite: Suite, tmp_path: Path, service
     await check_exactly_once(suite, process, ROWS, table)
 
 
+@pytest.mark.parametrize("server", ["envoy", "ministack", "postgres"])
+async def test_a_server_killed_in_mid_run(suite: Suite, tmp_path: Path, server: str) -> None:
+    """It is started again, and everything goes on: what is running, and what comes."""
+    table = f"killed_{server}"
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    process = start(suite, source, write_pipeline(tmp_path, table))
+    wait_until(lambda: batches_processed(suite, process) >= 1, "a processed batch")
+    pid = suite.pid(server)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: suite.pid(server) != pid, f"a new {server}")
+    if server == "envoy":  # clients have to come again
+        wait_until(lambda: suite.run("status", process, status=None).returncode == 0, "the gateway")
+    await check_exactly_once(suite, process, ROWS, table)
+    said = (suite.data / "logs" / "suite.log").read_text("utf-8")
+    assert f"{server} ended with status -9, restarting" in said
+    assert suite.json("env")["processes"][server]["restarts"] == 1
+
+
 async def rows_queue(client: SQSClient) -> str:
     """URL of the rows queue."""
     return (await client.get_queue_url(QueueName="ingestor-rows"))["QueueUrl"]
@@ -186,6 +204,30 @@ async def test_poison_ends_in_the_dead_letter_queue(
     assert (row["state"], row["errors"][0]["code"]) == ("FAILED", "batch-error")
     loaded = "SELECT count(*) FROM ingested_rows WHERE _process_id = $1::uuid"
     assert await suite.fetch(loaded, process) == [(ROWS - lost,)]
+
+
+async def test_a_batch_whose_processors_were_killed_is_loaded(
+    suite: Suite, client: AsyncClient, tmp_path: Path
+) -> None:
+    """Received too often, as when its processors are killed again and again, it is dead; no row fails."""
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    async with sqs(suite) as queue, dead_after(queue, 2):
+        with stopped(suite.pid("processor")):
+            process = start(suite, source)
+            batches = await dispatched(client, process)
+            url = await rows_queue(queue)
+            for message in await take(queue, url, batches - 3):
+                await queue.change_message_visibility(
+                    QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+                )
+            while "Messages" in await queue.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0
+            ):
+                pass
+        await check_exactly_once(suite, process, ROWS)
+    metrics = await asyncio.to_thread(read, suite.facts["services"]["processor"]["metrics"])
+    (line,) = [line for line in metrics.splitlines() if 'letters_total{kind="recovered"}' in line]
+    assert float(line.rpartition(" ")[2]) > 0
 
 
 def read(url: str) -> str:
