@@ -280,6 +280,28 @@ async def test_pause_resume_cancel(suite: Suite, tmp_path: Path) -> None:
     assert "ILLEGAL_TRANSITION" in done.stderr
 
 
+async def test_a_locked_table_holds_up_nobody_else(suite: Suite, tmp_path: Path) -> None:
+    """Its process waits, says why, and goes on by itself."""
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    pipeline = write_pipeline(tmp_path, "held", "upsert")
+    suite.ingest(write_readings(tmp_path / "few.csv", 100), "--pipeline", str(pipeline))
+    other = await asyncpg.connect(suite.dsn)
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+            process = start(suite, source, pipeline)
+            wait_until(lambda: suite.json("status", process)["state"] == "PAUSED", "the pause")
+            shown = suite.run("status", process).stdout
+            assert "The table public.held is locked by another session of PostgreSQL." in shown
+            assert "ingestor resume" not in shown
+            answer = suite.ingest(write_readings(tmp_path / "free.csv", 100))
+            assert answer["counts"]["succeeded"] == 100
+            assert suite.json("status", process)["counts"]["succeeded"] == 0
+    finally:
+        await other.close()
+    assert suite.json("watch", process)["counts"]["succeeded"] == ROWS
+
+
 async def test_a_table_that_takes_no_rows_any_more(two: Suite, tmp_path: Path) -> None:
     """Its process pauses and says why; when it goes on, no row is missing, and none has failed."""
     table, rows = "revoked_readings", 200_000  # some nine batches, of which four are in work at once

@@ -42,6 +42,7 @@ from ingestor.services.processor.ports import (
     Refused,
     SchemaNotAllowedError,
     SinkRefusedError,
+    TableLockedError,
     TooManyTablesError,
 )
 from ingestor.services.processor.service import BatchService, Metrics
@@ -439,6 +440,23 @@ def queued(queue: MemoryQueue, batch: RowBatch) -> Packed:
         "byte_start": str(bounds.byte_start), "byte_end": str(bounds.byte_end),
     }  # fmt: skip
     return Packed(body, attributes)
+
+
+async def test_a_batch_whose_table_is_locked_is_dropped_until_its_process_goes_on(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def load(*_: object) -> None:
+        raise TableLockedError("The table is locked.")
+
+    with monkeypatch.context() as context:
+        context.setattr(suite.sink, "load", load)
+        await suite.service.apply(suite.batch())
+    process = suite.status.processes[suite.process]
+    assert (process.account.pause_reason, process.account.pause_resumes) == ("The table is locked.", True)
+    assert not process.outcomes
+    await suite.status.resumed(suite.process)
+    await suite.service.apply(suite.batch())
+    assert sorted(process.outcomes) == [1]
 
 
 async def test_the_worker_takes_handles_and_deletes(suite: Suite) -> None:
