@@ -22,6 +22,7 @@ from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, ser
 # In the order in which they start; none waits for another to become ready.
 SERVICES = ("status", "orchestrator", "upload", "processor")
 CONVERTER = "converter"  # a process of its own in a suite with TLS; else a part of upload
+_LAME_DUCK = "3"  # two health checks of the gateway fail
 OPERATOR = "operator"  # the name in the certificate of whoever runs the suite
 
 
@@ -81,6 +82,8 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
     replaced |= {f"{name}_FILE" for name in replaced}
     variables = {name: value for name, value in os.environ.items() if name not in replaced} | ours
     variables.setdefault("INGESTOR_REFLECTION", "suite")
+    if len(endpoints.of(service)) > 1:  # until the gateway sends calls to the others
+        variables.setdefault("INGESTOR_LAME_DUCK_SECONDS", _LAME_DUCK)
     if service == "processor" and instance != service and _only_the_first_serves():
         variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
     if service == "upload" and CONVERTER in endpoints.addresses:
