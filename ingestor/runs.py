@@ -15,14 +15,14 @@ from typing import Any
 
 from ingestor.outcomes import RejectedRow, RowError
 
-MAX_REST_BYTES = 2**20
-"""About how many bytes the differences of a run may have, inflated: they are read to show one of its rows.
-With more the run ends, and the next one begins."""
+MAX_REST_BYTES = 2**15
+"""About how many bytes the differences of a run may have, inflated: all of them are read to show one of its
+rows. With more the run ends, and the next one begins."""
 MAX_SCATTERED_ROWS = 10_000
 """Rows of a run some of which do not begin on the line after the row before."""
 
-# JSON escapes a byte by up to 6.
-_MOST_INFLATED = 8 * MAX_REST_BYTES
+# Runs of earlier releases have up to 1 MiB, and JSON escapes a byte by up to 6.
+_MOST_INFLATED = 8 * 2**20
 _LONG = 512  # bytes; less is not worth the time
 _AS_BEFORE = 0
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -155,7 +155,7 @@ def packed(rows: Iterable[RejectedRow]) -> tuple[list[RejectedRow], list[Rejecte
     alone: list[RejectedRow] = []
     runs: list[RejectedRun] = []
     group: list[RejectedRow] = []
-    size, scattered = 0, False
+    size, scattered, same = 0, False, True
 
     def close() -> None:
         if len(group) == 1:
@@ -167,13 +167,16 @@ def packed(rows: Iterable[RejectedRow]) -> tuple[list[RejectedRow], list[Rejecte
         if group and _continues(group[-1], row) and (len(group) > 1 or _is_small(group[0])):
             more = _difference(group[-1], row)
             scatters = scattered or row.line_number != group[-1].line_number + 1
-            if size + more <= MAX_REST_BYTES and (not scatters or len(group) < MAX_SCATTERED_ROWS):
+            # While all rows are the same, nothing is kept of them.
+            alike = same and row.cells == group[-1].cells and row.errors == group[-1].errors
+            fits = alike or size + more <= MAX_REST_BYTES
+            if fits and (not scatters or len(group) < MAX_SCATTERED_ROWS):
                 group.append(row)
                 size += more
-                scattered = scatters
+                scattered, same = scatters, alike
                 continue
         close()
-        group, size, scattered = [row], 0, False
+        group, size, scattered, same = [row], 0, False, True
     close()
     return alone, runs
 

@@ -23,7 +23,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from ingestor.access import scope
 from ingestor.access.scope import DEFAULT_TENANT
-from ingestor.local.ministack import MiniStack
+from ingestor.local.aws.ministack import MiniStack
 from ingestor.local.services import SERVICES
 from ingestor.provisioning.database import provision
 from ingestor.provisioning.names import role_of
@@ -128,6 +128,7 @@ def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
     server = MiniStack(tmp_path_factory.mktemp("ministack"))
     server.start()
+    server.wait()
     try:
         yield server.endpoint
     finally:

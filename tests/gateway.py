@@ -126,6 +126,7 @@ def gateway(
     try:
         folder.mkdir(exist_ok=True)
         envoy.start()
+        envoy.wait()
         yield Gateway(port, upstream, envoy.admin, envoy.metrics, services.ca if services else None)
     finally:
         envoy.stop()

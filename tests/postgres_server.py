@@ -32,6 +32,7 @@ def postgres_server(folder: Path, settings: Mapping[str, str] | None = None) -> 
         return
     server = EmbeddedPostgres(folder, settings=chosen)
     server.start()
+    server.wait()
     try:
         yield server.dsn
     finally:

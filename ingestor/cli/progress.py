@@ -26,7 +26,8 @@ async def follow(process: AsyncProcess, show: ShowProgress) -> None:
         total = counts.read / share if share else 0
         failed = f"{counts.failed:,} failed" if counts.failed else ""
         if now.pause_reason and now.pause_reason != told[0]:
-            say(f"paused: {now.pause_reason} Then go on: ingestor resume {now.id}")
+            then = "" if now.raw.pause_resumes else f" Then go on: ingestor resume {now.id}"
+            say(f"paused: {now.pause_reason}{then}")
         told[0] = now.pause_reason
         show("ingesting", done, max(total, done), failed)
 

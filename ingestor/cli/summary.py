@@ -84,7 +84,9 @@ def print_process(
         click.echo(f"  {made['failure']['message']} ({made['failure']['reason']})")
     process_id = made["process_id"]
     if process.pause_reason:
-        click.echo(f"  {process.pause_reason}\n  Then go on: ingestor resume {process_id}")
+        click.echo(f"  {process.pause_reason}")
+        if not process.pause_resumes:
+            click.echo(f"  Then go on: ingestor resume {process_id}")
     _print_counts(counts)
     print_notices(process.notices)
     click.echo(f"process {process_id}")

@@ -69,18 +69,10 @@ class Envoy:
         self._clusters = clusters
         self._settings = settings
         self._admin_port = self._metrics_port = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log = self._folder / "logs" / "envoy.log"
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._process.pid if self._process else None
-
-    @property
-    def process(self) -> subprocess.Popen[bytes] | None:
-        """The process, for its supervisor."""
-        return self._process
+        self.instance = "envoy"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.restarts = 0
+        self.log = self._folder / "logs" / "envoy.log"
 
     @property
     def admin(self) -> str:
@@ -93,11 +85,10 @@ class Envoy:
         return f"http://{LOOPBACK}:{self._metrics_port}/metrics"
 
     def start(self) -> None:
-        """Start it and wait until every cluster is healthy.
-
-        Raises SuiteError when the wheel is missing, the settings are wrong or Envoy does not become ready.
-        """
-        self._admin_port, self._metrics_port = free_port(), free_port()
+        """Start it, without waiting until it serves; started again it has the same ports. Raises SuiteError
+        when the wheel is missing or the settings are wrong."""
+        if not self._admin_port:
+            self._admin_port, self._metrics_port = free_port(), free_port()
         settings = self._settings.model_copy(update={"metrics_listen": f"{LOOPBACK}:{self._metrics_port}"})
         config = self._folder / "envoy.json"
         rendered = render(
@@ -113,13 +104,18 @@ class Envoy:
             raise SuiteError(str(error)) from error
         config.touch(0o600)
         config.write_text(json.dumps(rendered, indent=2), "utf-8")
-        self._process = spawn(
+        self.process = spawn(
             [program, "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],
-            log=self._log,
+            log=self.log,
         )
-        wait_ready(self._process, self._ready, what="Envoy", log=self._log)
 
-    def _ready(self) -> bool:
+    def wait(self) -> None:
+        """Wait until it serves. Raises SuiteError when it does not in time."""
+        assert self.process is not None
+        wait_ready(self.process, self.is_ready, what="Envoy", log=self.log)
+
+    def is_ready(self) -> bool:
+        """Whether it listens and every cluster is healthy."""
         if not answers(f"{self.admin}/ready"):  # it listens when it has asked for the keys of tokens
             return False
         try:
@@ -132,9 +128,9 @@ class Envoy:
 
     def stop(self) -> None:
         """Stop it."""
-        if self._process:
-            stop(self._process, seconds=10)
-            self._process = None
+        if self.process:
+            stop(self.process, seconds=10)
+            self.process = None
 
 
 def _healthy(cluster: dict[str, Any]) -> bool:

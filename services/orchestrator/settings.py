@@ -42,3 +42,9 @@ class OrchestratorSettings(
     redispatch_seconds: float = Field(
         600, ge=1, description="Seconds without an outcome after which a batch is sent again."
     )
+    lost_seconds: float = Field(
+        10,
+        ge=1,
+        description="The same while the queue and its dead-letter queue are empty, so that the batch is "
+        "lost.",
+    )

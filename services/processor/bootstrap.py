@@ -40,12 +40,14 @@ from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.api import ProcessorApi
+from ingestor.services.processor.checks.isolated import IsolatedChecks
+from ingestor.services.processor.dead_letters.handler import DeadHandler
 from ingestor.services.processor.dry_run import WORK, DryRunWork
 from ingestor.services.processor.loaded.service import LoadedRowsService
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
-from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
+from ingestor.services.processor.worker import QueueWorker, RowsHandler
 from ingestor.stores.open import open_store
 from ingestor.v1 import processor_pb2_grpc
 
@@ -83,6 +85,9 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         observe_pools(registry, pool)
         workers: list[Worker] = [Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)]
         register: Callable[[grpc.aio.Server], None] = _nothing
+        processes = await stack.enter_async_context(
+            open_processes(WORK, most=settings.check_processes, memory_bytes=settings.check_memory_bytes)
+        )
         if settings.works:
             aws = AwsRequests(registry)
             sqs = await stack.enter_async_context(open_sqs(settings))
@@ -104,7 +109,18 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "rows", rows, RowsHandler(rows, batches, handed_back), concurrency=settings.concurrency
                 ),
                 queue_worker(
-                    "dead letters", dead, DeadHandler(dead, batches, handed_back, registry), concurrency=1
+                    "dead letters",
+                    dead,
+                    DeadHandler(
+                        dead,
+                        batches,
+                        handed_back,
+                        lambda tenant: IsolatedChecks(
+                            processes, tenant=tenant, seconds=settings.check_seconds
+                        ),
+                        registry,
+                    ),
+                    concurrency=1,
                 ),
             ]
             checks["rows queue"] = rows.check
@@ -114,9 +130,6 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             loaded = LoadedRowsService(PgLoadedTables(tenants, settings.schemas), processes_of, pipelines)
             tables = PgDryRunTables(
                 tenants, settings.dry_runs, settings.schemas, reserved=settings.dry_runs // 2
-            )
-            processes = await stack.enter_async_context(
-                open_processes(WORK, most=settings.check_processes, memory_bytes=settings.check_memory_bytes)
             )
             api = ProcessorApi(
                 pipelines,

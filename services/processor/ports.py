@@ -184,6 +184,10 @@ class SchemaNotAllowedError(SinkRefusedError):
     has allowed it."""
 
 
+class TableLockedError(Exception):
+    """Another session holds the table; the message is for people."""
+
+
 class RowLoader(Protocol):
     """One kind of sink."""
 
@@ -309,9 +313,9 @@ class Outcomes(Protocol):
         never changes. Raises TransientError."""
         ...
 
-    async def hold(self, process_id: str, reason: str) -> bool:
+    async def hold(self, process_id: str, reason: str, *, resumes: bool = False) -> bool:
         """Pause a process whose table takes no rows any more, so that its batches are HELD; False if it has
-        ended. Idempotent. Raises TransientError."""
+        ended. With `resumes` it is resumed by itself after a while. Idempotent. Raises TransientError."""
         ...
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.checking.rows import CheckedRows
 from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import NotFoundError
@@ -29,6 +29,7 @@ from ingestor.services.processor.batches import (
     outcome_of,
     unprocessed_outcome,
 )
+from ingestor.services.processor.checks.port import Checks, ThreadChecks
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
     Applied,
@@ -41,14 +42,13 @@ from ingestor.services.processor.ports import (
     SchemaNotAllowedError,
     Sink,
     SinkRefusedError,
+    TableLockedError,
     TooManyTablesError,
 )
 from ingestor.services.processor.reading import (
-    check,
     failed_rows,
     pipeline_of_text,
     read_batch,
-    read_repair,
     refused_rows,
 )
 from ingestor.stores.port import FileReader, ForeignFileError
@@ -85,6 +85,9 @@ class Metrics:
         self.retries = Retries(registry)
 
 
+_HERE = ThreadChecks()
+
+
 class BatchService:
     """Applies batches, each once."""
 
@@ -108,12 +111,12 @@ class BatchService:
         waited = {} if sent is None else {"queue": max(0.0, (datetime.now(UTC) - sent).total_seconds())}
         return self._metrics.stages.measured(**waited)
 
-    async def apply(self, batch: RowBatch) -> None:
+    async def apply(self, batch: RowBatch, checks: Checks = _HERE) -> None:
         """Load a batch and report its outcome to status; both are durable when it returns. Calls that may
         succeed later are repeated until they do. A batch whose process is held until its table takes rows
         again is dropped: it is sent again then. To stop it, cancel it; it can be called again. Raises
         MessageRefusedError when the batch names a file of another tenant, NewerReleaseError when its pipeline
-        is too new, ValueError and others for a broken batch.
+        is too new, ValueError and others for a broken batch, or what `checks` raise.
         """
         key = batch.key
         with stage("fetch"):
@@ -132,9 +135,12 @@ class BatchService:
             pipeline = await self._pipeline(batch)
             data = await self._read(batch)
         if batch.repairs:
-            await self._repair(batch, batch.repairs, data, pipeline)
+            await self._repair(batch, batch.repairs, data, pipeline, checks)
             return
-        checked = await asyncio.to_thread(check, batch, data, pipeline)
+        checked = await checks.check(
+            await checks.parse(batch, data, pipeline), batch.columns, pipeline_of_text(batch, pipeline),
+            typed=batch.typed_cells,
+        )  # fmt: skip
         numbers = checked.good_index + key.range.first_row
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
@@ -148,30 +154,23 @@ class BatchService:
         await self._load(key, rows, conclude, give_up)
 
     async def _repair(
-        self, batch: RowBatch, rows: RepairedRows, data: bytes, pipeline: Pipeline | None
+        self, batch: RowBatch, rows: RepairedRows, data: bytes, pipeline: Pipeline | None, checks: Checks
     ) -> None:
         """Load failed rows of the repaired process as its own rows, with its row numbers. Rows that have not
         failed there, and rows that another repair loads first, are skipped."""
         key = batch.key
-        with stage("parse"), spans.span("parse"):
-            found = await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
+        found = await checks.read_repair(batch, rows, data, pipeline)
         numbers = found.numbers
         asked = np.unique(numbers[numbers > 0]).tolist()
         states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
 
-        def check_repair() -> CheckedRows:
-            table, skipped = failed_rows(found, states)
-            checked = check_rows(
-                table, rows.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells
-            )
-            # In the order of the repaired process, so that of rows with the same key the first one wins.
-            order = np.argsort(numbers[checked.good_index])
-            return CheckedRows(
-                checked.good.take(order), checked.good_index[order], checked.rejected + skipped
-            )
-
-        with stage("check"), spans.span("check"):
-            checked = await asyncio.to_thread(check_repair)
+        table, skipped = await asyncio.to_thread(failed_rows, found, states)
+        checked = await checks.check(
+            table, rows.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells
+        )
+        # In the order of the repaired process, so that of rows with the same key the first one wins.
+        order = np.argsort(numbers[checked.good_index])
+        checked = CheckedRows(checked.good.take(order), checked.good_index[order], checked.rejected + skipped)
         good = GoodRows(
             table_of(pipeline), checked.good, numbers[checked.good_index], sink_of(pipeline), rows.process_id
         )
@@ -198,6 +197,9 @@ class BatchService:
         with stage("load"), spans.span("load"):
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
+            except TableLockedError as error:
+                await self._hold(key, str(error), resumes=True)
+                return
             except SinkRefusedError as error:
                 if error.midway or isinstance(error, TooManyTablesError | SchemaNotAllowedError):
                     await self._hold(key, str(error))
@@ -209,11 +211,13 @@ class BatchService:
             self._metrics.rows.inc(applied.outcome.succeeded)
         await self._report(key, applied)
 
-    async def _hold(self, key: BatchKey, reason: str) -> None:
+    async def _hold(self, key: BatchKey, reason: str, *, resumes: bool = False) -> None:
         """Pause the process of a batch whose table takes no rows any more; the batch is sent again when it
-        is resumed."""
+        is resumed, by a person or (`resumes`) by itself."""
         log.warning("process paused, its table takes no rows", reason=reason)
-        if await self._until_done("status", lambda: self._outcomes.hold(key.process_id, reason)):
+        if await self._until_done(
+            "status", lambda: self._outcomes.hold(key.process_id, reason, resumes=resumes)
+        ):
             self._held(key)
         else:
             await self.settle(unprocessed_outcome(key))

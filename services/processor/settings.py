@@ -41,7 +41,11 @@ class ProcessorSettings(
     )
     concurrency: int = Field(2, ge=1, le=32, description="Batches in work at once.")
     visibility_seconds: int = Field(
-        60, ge=3, le=43_200, description="How long a received message stays hidden; extended while in work."
+        12,
+        ge=3,
+        le=43_200,
+        description="How long a received message stays hidden; extended while in work. A killed processor's "
+        "batches go on after it.",
     )
     dry_runs: int = Field(
         4,

@@ -1,27 +1,25 @@
-"""The workers: one loads batches from the queue, one concludes dead letters."""
+"""The worker of a queue, and what it does with the messages of the rows queue."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 
 import structlog
 from opentelemetry.trace import Span, SpanKind
-from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.scope import within
 from ingestor.formats import NewerReleaseError
-from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.observability import spans
 from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import pause, unless_stopped
-from ingestor.services.processor.batches import BatchKey, failed_outcome
+from ingestor.services.processor.batches import BatchKey
 from ingestor.services.processor.ports import (
     Delivery,
     HandedBack,
@@ -161,7 +159,7 @@ class QueueWorker:
 
         async def beat() -> None:
             while True:
-                await asyncio.sleep(self._visibility / 3)
+                await asyncio.sleep(self._visibility / 4)
                 try:
                     await self._queue.hide(delivery, self._visibility)
                 except TransientError as error:
@@ -215,7 +213,7 @@ def _span_of(delivery: Delivery) -> Span:
 
 
 @asynccontextmanager
-async def _for_tenant(key: BatchKey, service: BatchService) -> AsyncIterator[None]:
+async def for_tenant(key: BatchKey, service: BatchService) -> AsyncIterator[None]:
     """Handle a message within its tenant. Raises MessageRefusedError when that is gone: whatever fails then
     would fail again."""
     with within(key.tenant):
@@ -246,7 +244,7 @@ class RowsHandler:
             await self._apply(delivery, delivery.key)
 
     async def _apply(self, delivery: Delivery, key: BatchKey) -> None:
-        async with _for_tenant(key, self._service):
+        async with for_tenant(key, self._service):
             try:
                 with stage("fetch"), spans.span("decode"):
                     batch = await asyncio.to_thread(self._queue.decode, delivery)
@@ -254,49 +252,3 @@ class RowsHandler:
             except NewerReleaseError:
                 await self._handed_back.note(delivery.message_id, key)
                 raise
-
-
-class DeadHandler:
-    """Handles dead letters: their rows become FAILED, so that the process can end. But not the rows of a
-    message that is too new for this release, or was so for another processor."""
-
-    def __init__(
-        self, queue: RowQueue, service: BatchService, handed_back: HandedBack, registry: CollectorRegistry
-    ) -> None:
-        self._queue = queue
-        self._handed_back = handed_back
-        self._service = service
-        self._dead = Counter(
-            "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
-        )
-        for kind in ("batch", "handed_back", "unknown"):
-            self._dead.labels(kind)  # from 0, so that the first one is an increase
-
-    async def __call__(self, delivery: Delivery) -> None:
-        """Conclude the batch; drop a message that names none, and one that was handed back to the queue too
-        often: the orchestrator sends it again. Raises NewerReleaseError."""
-        if delivery.key is None:
-            self._dead.labels("unknown").inc()
-            log.error("dropping a dead message that names no batch", message_id=delivery.message_id)
-            return
-        message = "The batch of this row could not be processed and was given up after several tries."
-        async with _for_tenant(delivery.key, self._service):
-            batch = None
-            try:
-                with suppress(UnreadableBatchError):
-                    batch = await asyncio.to_thread(self._queue.decode, delivery)
-                handed_back = await self._handed_back.is_noted(delivery.message_id, delivery.key.tenant)
-                if batch and handed_back:
-                    await self._service.check_pipeline(batch)
-            except NewerReleaseError:
-                await self._handed_back.note(delivery.message_id, delivery.key)
-                raise
-            if batch and handed_back:
-                self._dead.labels("handed_back").inc()
-                log.warning("batch dropped, an older release could not read it; it is sent again")
-                return
-            self._dead.labels("batch").inc()
-            log.error("batch is dead", row_count=delivery.key.range.row_count)
-            await self._service.settle(
-                failed_outcome(delivery.key, RowError("batch-error", "", "", message, "load"))
-            )

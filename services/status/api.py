@@ -264,7 +264,9 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                     process_id, Failure(request.failed.reason, request.failed.message)
                 )
             case "paused":
-                account = await service.pause(process_id, request.paused.reason)
+                account = await service.pause(
+                    process_id, request.paused.reason, resumes=request.paused.resumes
+                )
             case "resumed":
                 account = await service.resume(process_id)
             case "cancelled":
@@ -449,4 +451,5 @@ def _process(process: Process) -> status_pb2.Process:
         else None,
         notices=map(notice_message, process.notices),
         pause_reason=process.pause_reason,
+        pause_resumes=process.pause_resumes,
     )  # fmt: skip

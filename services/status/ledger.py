@@ -74,6 +74,7 @@ class Account:
     header_read: bool = False
     paused: bool = False
     pause_reason: str = ""  # why the suite itself paused it
+    pause_resumes: bool = False  # the suite resumes it by itself
     cancelled: bool = False
     expected_rows: int | None = None  # known once all batches are sent
     expected_batches: int | None = None
@@ -157,16 +158,17 @@ def failed(account: Account, failure: Failure) -> Change:
     return _settled(replace(account, failure=failure), [])
 
 
-def paused(account: Account, reason: str = "") -> Change:
-    """Pause the process; `reason` is why the suite itself does so. Raises IllegalTransitionError when the
-    process has ended."""
+def paused(account: Account, reason: str = "", *, resumes: bool = False) -> Change:
+    """Pause the process; `reason` is why the suite itself does so, and `resumes` says whether it resumes it,
+    unless somebody else has paused it too. Raises IllegalTransitionError when the process has ended."""
     if account.state in TERMINAL:
         raise IllegalTransitionError(account.state, ProcessState.PAUSED)
     reason = reason or account.pause_reason
-    if account.paused and reason == account.pause_reason:
+    resumes = resumes and (account.pause_resumes or not account.paused)
+    if account.paused and (reason, resumes) == (account.pause_reason, account.pause_resumes):
         return _settled(account, [])
     event = Event("ingestion.paused", {"reason": reason} if reason else {})
-    return _settled(replace(account, paused=True, pause_reason=reason), [event])
+    return _settled(replace(account, paused=True, pause_reason=reason, pause_resumes=resumes), [event])
 
 
 def resumed(account: Account) -> Change:
@@ -174,7 +176,7 @@ def resumed(account: Account) -> Change:
     if account.state in TERMINAL:
         raise IllegalTransitionError(account.state, ProcessState.DISPATCHING)
     return _settled(
-        replace(account, paused=False, pause_reason=""),
+        replace(account, paused=False, pause_reason="", pause_resumes=False),
         [Event("ingestion.resumed", {})] if account.paused else [],
     )
 

@@ -123,6 +123,7 @@ class Process:
     undo: Undo | None = None
     notices: tuple[Notice, ...] = ()
     pause_reason: str = ""  # why the suite itself paused it
+    pause_resumes: bool = False  # the suite resumes it by itself
 
     @property
     def terminal(self) -> bool:

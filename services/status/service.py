@@ -183,9 +183,10 @@ class StatusService:
         """Record that the file is unusable."""
         return await self._change(process_id, lambda account: ledger.failed(account, failure))
 
-    async def pause(self, process_id: str, reason: str = "") -> Account:
-        """Record that the process is paused; `reason` is why the suite itself did so."""
-        return await self._change(process_id, lambda account: ledger.paused(account, reason))
+    async def pause(self, process_id: str, reason: str = "", *, resumes: bool = False) -> Account:
+        """Record that the process is paused; `reason` is why the suite itself did so, and `resumes` says
+        whether it resumes it."""
+        return await self._change(process_id, lambda account: ledger.paused(account, reason, resumes=resumes))
 
     async def resume(self, process_id: str) -> Account:
         """Record that the process is resumed."""

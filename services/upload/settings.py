@@ -31,7 +31,7 @@ class UploadSettings(ServiceSettings, AccessSettings, FileStoreSettings, Removal
         "and further tenants without any have as many again.",
     )
     lease_seconds: float = Field(
-        30, ge=3, description="Seconds of silence after which a delivery is free again."
+        12, ge=3, description="Seconds of silence after which a delivery is free again."
     )
     abandoned_days: float = Field(
         7, gt=0, description="Days without a write after which an open upload is removed."

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import psutil
 
+from ingestor.local.aws.ministack import MiniStack
 from ingestor.local.errors import SuiteError
-from ingestor.local.ministack import MiniStack
 from ingestor.local.postgres import EmbeddedPostgres
 from tests.chaos.links.aws import AwsLink
 from tests.chaos.links.tcp import TcpLink
@@ -96,13 +96,13 @@ class World:
         elif what == "supervisor":
             found = [self.look()["pid"]]
         elif not self.own and what == "postgres":
-            assert self.postgres
-            found = [self.postgres.pid]
+            assert self.postgres and self.postgres.process
+            found = [self.postgres.process.pid]
         elif not self.own and what == "queue":
-            assert self.queue
-            found = [self.queue.pid]
+            assert self.queue and self.queue.process
+            found = [self.queue.process.pid]
         else:
-            mark = {"envoy": "envoy", "postgres": "bin/postgres", "queue": "ingestor.local.aws_guard"}[what]
+            mark = {"envoy": "envoy", "postgres": "bin/postgres", "queue": "ingestor.local.aws.guard"}[what]
             found = []
             for child in psutil.Process(self.look()["pid"]).children():
                 with suppress(psutil.Error):
@@ -153,6 +153,7 @@ class World:
         while True:  # processes of the one before may still hold its memory
             try:
                 self.postgres.start()
+                await asyncio.to_thread(self.postgres.wait)
                 return
             except SuiteError:
                 if time.monotonic() > end:
@@ -197,10 +198,12 @@ async def world(
 async def _backends(made: World, draw: random.Random, stack: AsyncExitStack) -> dict[str, str]:
     made.postgres = EmbeddedPostgres(made.folder / "postgres")
     made.postgres.start()
+    made.postgres.wait()
     stack.callback(made.postgres.stop)
     made.dsn = made.postgres.dsn
     made.queue = MiniStack(made.folder / "queue")
     made.queue.start()
+    made.queue.wait()
     stack.callback(made.queue.stop)
     made.to_database = TcpLink("127.0.0.1", made.postgres.port)
     stack.push_async_callback(made.to_database.stop)

@@ -150,6 +150,17 @@ async def test_an_unusable_file(ends: Ends) -> None:
         await ends.status.cancelled(process)
 
 
+async def test_what_the_suite_paused_may_go_on_by_itself(ends: Ends) -> None:
+    process, other = await start(ends), await start(ends)
+    for each, resumes in ((process, True), (other, False)):
+        assert await ends.outcomes.hold(each, "The table is locked.", resumes=resumes)
+        found = await ends.status.progress(each)
+        assert found and (found.state, found.held, found.resumes) == ("PAUSED", True, resumes)
+        await ends.status.resumed(each)
+        found = await ends.status.progress(each)
+        assert found and not found.held and not found.resumes
+
+
 async def test_paused_resumed_cancelled(ends: Ends) -> None:
     process = await start(ends)
     assert (await ends.status.paused(process)).state == "PAUSED"

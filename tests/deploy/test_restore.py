@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestor.local.ministack import MiniStack
+from ingestor.local.aws.ministack import MiniStack
 from ingestor.local.postgres import binaries
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
@@ -107,6 +107,7 @@ async def test_restored_to_an_earlier_time_with_a_later_queue(tmp_path: Path) ->
     restore(data, saved)
     queue = MiniStack(data / "ministack")
     queue.start()
+    queue.wait()
     try:
         async with open_sqs(QueueSettings(aws_endpoint_url=queue.endpoint)) as client:
             url = (await client.get_queue_url(QueueName=names.rows_queue))["QueueUrl"]

@@ -78,11 +78,12 @@ class Suite:
         """Ingest a file and return the object that `ingest --json` prints."""
         return self.json("ingest", str(path), *arguments, status=status)
 
-    def pid(self, service: str) -> int:
-        """The process of a service, as of now (it changes when the supervisor starts it again)."""
+    def pid(self, instance: str) -> int:
+        """The process of a service, of Envoy, of the database or of the queue, as of now (it changes when the
+        supervisor starts it again)."""
         state = Folder(self.data).state()
         assert state is not None
-        return int(state["services"][service]["pid"])
+        return int(state["processes"][instance]["pid"])
 
     async def fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Rows of a query on the suite's database."""
@@ -165,6 +166,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, batch_files: Path) -> Suite:
             "PYTHONPATH": str(site),
             "BATCH_FILES_ROOT": str(batch_files),
             "INGESTOR_REDISPATCH_SECONDS": "60",
+            "INGESTOR_LOST_SECONDS": "60",
             "INGESTOR_SLICE_BYTES": "1250000",  # so that small files are several batches
         }
         return running(tmp_path_factory.mktemp("two"), "--processors", "2", **env)

@@ -73,6 +73,24 @@ async def test_a_service_killed_in_mid_run(suite: Suite, tmp_path: Path, service
     await check_exactly_once(suite, process, ROWS, table)
 
 
+@pytest.mark.parametrize("server", ["envoy", "ministack", "postgres"])
+async def test_a_server_killed_in_mid_run(suite: Suite, tmp_path: Path, server: str) -> None:
+    """It is started again, and everything goes on: what is running, and what comes."""
+    table = f"killed_{server}"
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    process = start(suite, source, write_pipeline(tmp_path, table))
+    wait_until(lambda: batches_processed(suite, process) >= 1, "a processed batch")
+    pid = suite.pid(server)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: suite.pid(server) != pid, f"a new {server}")
+    if server == "envoy":  # clients have to come again
+        wait_until(lambda: suite.run("status", process, status=None).returncode == 0, "the gateway")
+    await check_exactly_once(suite, process, ROWS, table)
+    said = (suite.data / "logs" / "suite.log").read_text("utf-8")
+    assert f"{server} ended with status -9, restarting" in said
+    assert suite.json("env")["processes"][server]["restarts"] == 1
+
+
 async def rows_queue(client: SQSClient) -> str:
     """URL of the rows queue."""
     return (await client.get_queue_url(QueueName="ingestor-rows"))["QueueUrl"]
@@ -188,6 +206,30 @@ async def test_poison_ends_in_the_dead_letter_queue(
     assert await suite.fetch(loaded, process) == [(ROWS - lost,)]
 
 
+async def test_a_batch_whose_processors_were_killed_is_loaded(
+    suite: Suite, client: AsyncClient, tmp_path: Path
+) -> None:
+    """Received too often, as when its processors are killed again and again, it is dead; no row fails."""
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    async with sqs(suite) as queue, dead_after(queue, 2):
+        with stopped(suite.pid("processor")):
+            process = start(suite, source)
+            batches = await dispatched(client, process)
+            url = await rows_queue(queue)
+            for message in await take(queue, url, batches - 3):
+                await queue.change_message_visibility(
+                    QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+                )
+            while "Messages" in await queue.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0
+            ):
+                pass
+        await check_exactly_once(suite, process, ROWS)
+    metrics = await asyncio.to_thread(read, suite.facts["services"]["processor"]["metrics"])
+    (line,) = [line for line in metrics.splitlines() if 'letters_total{kind="recovered"}' in line]
+    assert float(line.rpartition(" ")[2]) > 0
+
+
 def read(url: str) -> str:
     """The text at an address."""
     with urllib.request.urlopen(url, timeout=20) as answer:
@@ -236,6 +278,28 @@ async def test_pause_resume_cancel(suite: Suite, tmp_path: Path) -> None:
     assert counts["read"] == sum(counts[key] for key in ("succeeded", "failed", "skipped", "unprocessed"))
     done = suite.run("resume", process, status=1)
     assert "ILLEGAL_TRANSITION" in done.stderr
+
+
+async def test_a_locked_table_holds_up_nobody_else(suite: Suite, tmp_path: Path) -> None:
+    """Its process waits, says why, and goes on by itself."""
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    pipeline = write_pipeline(tmp_path, "held", "upsert")
+    suite.ingest(write_readings(tmp_path / "few.csv", 100), "--pipeline", str(pipeline))
+    other = await asyncpg.connect(suite.dsn)
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+            process = start(suite, source, pipeline)
+            wait_until(lambda: suite.json("status", process)["state"] == "PAUSED", "the pause")
+            shown = suite.run("status", process).stdout
+            assert "The table public.held is locked by another session of PostgreSQL." in shown
+            assert "ingestor resume" not in shown
+            answer = suite.ingest(write_readings(tmp_path / "free.csv", 100))
+            assert answer["counts"]["succeeded"] == 100
+            assert suite.json("status", process)["counts"]["succeeded"] == 0
+    finally:
+        await other.close()
+    assert suite.json("watch", process)["counts"]["succeeded"] == ROWS
 
 
 async def test_a_table_that_takes_no_rows_any_more(two: Suite, tmp_path: Path) -> None:

@@ -73,7 +73,10 @@ class MemoryStatus(Status, Outcomes):
     def _progress(process: _Process) -> Progress:
         account = process.account
         held = account.state is S.PAUSED and bool(account.pause_reason)
-        return Progress(account.state.name, account.state in TERMINAL, account.batches_processed, held)
+        return Progress(
+            account.state.name, account.state in TERMINAL, account.batches_processed, held,
+            held and account.pause_resumes,
+        )  # fmt: skip
 
     async def started(self, file: FileInfo) -> Progress:
         self._process(file.process_id).started = True
@@ -112,9 +115,9 @@ class MemoryStatus(Status, Outcomes):
     async def paused(self, process_id: str, reason: str = "") -> Progress:
         return await self._apply(process_id, lambda account: ledger.paused(account, reason))
 
-    async def hold(self, process_id: str, reason: str) -> bool:
+    async def hold(self, process_id: str, reason: str, *, resumes: bool = False) -> bool:
         try:
-            await self._apply(process_id, lambda account: ledger.paused(account, reason))
+            await self._apply(process_id, lambda account: ledger.paused(account, reason, resumes=resumes))
         except (FailedPreconditionError, NotFoundError):
             return False
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ingestor.local.ministack import MiniStack
+from ingestor.local.aws.guard import guarded
+from ingestor.local.aws.ministack import MiniStack
 from ingestor.local.ports import LOOPBACK
 from ingestor.runtime.aws.clients import open_s3, open_sqs
 from ingestor.runtime.settings import FileStoreSettings, QueueSettings
@@ -24,6 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
     """One behind its guard."""
     made = MiniStack(tmp_path_factory.mktemp("guarded"), access_key=KEY)
     made.start()
+    made.wait()
     yield made
     made.stop()
 
@@ -122,5 +125,36 @@ def test_its_health_is_no_secret_but_not_for_pages(server: MiniStack) -> None:
 
 
 def test_the_key_is_not_among_the_arguments(server: MiniStack) -> None:
-    assert server.pid
-    assert KEY not in Path(f"/proc/{server.pid}/cmdline").read_text()
+    assert server.process
+    assert KEY not in Path(f"/proc/{server.process.pid}/cmdline").read_text()
+
+
+async def test_a_long_poll_that_its_client_has_left_ends() -> None:
+    """Else it would be handed a message, and nobody would hear of it."""
+    waits, ended = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["body"] == b"{}"
+        waits.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    came = [{"type": "http.request", "body": b"{}", "more_body": False}]
+
+    async def receive() -> Any:
+        if came:
+            return came.pop()
+        await waits.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        raise AssertionError("somebody was answered")
+
+    headers = [(b"host", b"127.0.0.1"), (b"authorization", signed(KEY).encode())]
+    headers.append((b"x-amz-target", b"AmazonSQS.ReceiveMessage"))
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
+    async with asyncio.timeout(20):
+        await guarded(app, KEY)(scope, receive, send)
+    assert ended.is_set()

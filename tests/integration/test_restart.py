@@ -11,7 +11,6 @@ from tests.e2e.conftest import running
 async def test_no_call_fails(tmp_path: Path) -> None:
     options = ("--replicas", "2", "--processors", "2")
     env = {
-        "INGESTOR_LAME_DUCK_SECONDS": "2",
         "INGESTOR_DRAIN_SECONDS": "10",
         "INGESTOR_PAGE_DIR": str(tmp_path / "none"),
     }

@@ -97,8 +97,11 @@ class DemoProvider:
     def wait(self) -> None:
         """Wait until it serves. Raises SuiteError when it does not in time."""
         assert self.process is not None
-        url = f"{self.issuer}/jwks"
-        wait_ready(self.process, lambda: answers(url, timeout=1), what="the OpenID provider", log=self.log)
+        wait_ready(self.process, self.is_ready, what="the OpenID provider", log=self.log)
+
+    def is_ready(self) -> bool:
+        """Whether it serves."""
+        return answers(f"{self.issuer}/jwks", timeout=1)
 
     def stop(self) -> None:
         """Stop it."""

@@ -16,6 +16,8 @@ from ingestor.runtime.aws.shared_file import reload_shared_file
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.settings import AwsSettings
 
+_NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_sqs import SQSClient
@@ -97,14 +99,15 @@ async def database_token(settings: AwsSettings, *, host: str, port: int, role: s
 
 @asynccontextmanager
 async def aws_errors(what: str) -> AsyncIterator[None]:
-    """Turn failed connections, throttling and 5xx answers into TransientError naming `what`;
+    """Turn failed connections, throttling, 5xx answers and missing queues into TransientError naming `what`;
     AWS's other errors stay ClientError."""
     try:
         yield
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         code = error.response.get("Error", {}).get("Code", "")
-        if status >= 500 or status == 429 or "Throttl" in code:
+        # A queue may be missing until its emulator, killed and started again, has got it back.
+        if status >= 500 or status == 429 or "Throttl" in code or code in _NO_QUEUE:
             raise TransientError(f"{what}: {code}") from error
         raise
     except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -22,6 +22,7 @@ TRANSIENT_ERRORS = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalClientError,  # the connection was lost at a bad moment
 )
 
 

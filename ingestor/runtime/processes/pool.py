@@ -35,13 +35,18 @@ class OverLimitError(Exception):
     """A call took too long, or its process died: of memory, or of a crash."""
 
 
+class CallFailedError(RuntimeError):
+    """The function raised."""
+
+
 class Processes(Protocol):
     """What runs functions elsewhere."""
 
     async def call(self, function: str, *arguments: Any, seconds: float, group: str = "") -> Any:
         """The result of "module:name" with these arguments, all of them picklable. Waits for a process, in
         fair turns of the groups; then it may take so many seconds of processor time, and four times as long
-        where others use the processor. Raises OverLimitError, and RuntimeError when the function raises."""
+        where others use the processor. Raises OverLimitError, and CallFailedError when the function
+        raises."""
         ...
 
 
@@ -125,7 +130,7 @@ class ProcessPool(Processes):
             self._keep(child)
         returned, value = answer
         if not returned:
-            raise RuntimeError(f"{function} raised {value}")
+            raise CallFailedError(f"{function} raised {value}")
         return value
 
     async def _start(self) -> _Child:

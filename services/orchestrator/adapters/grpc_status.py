@@ -86,7 +86,7 @@ class GrpcStatus(Status):
         if process is None:
             return None
         found = _progress(process.state, process.batches_processed)
-        return replace(found, held=bool(process.pause_reason))
+        return replace(found, held=bool(process.pause_reason), resumes=process.pause_resumes)
 
     async def _process(self, process_id: str) -> status_pb2.Process | None:
         request = status_pb2.GetProcessRequest(process_id=process_id)

@@ -121,8 +121,8 @@ class GrpcOutcomes(Outcomes):
             self._dispositions[key] = (now, found)
         return found
 
-    async def hold(self, process_id: str, reason: str) -> bool:
-        paused = ledger_pb2.DispatchPaused(reason=reason)
+    async def hold(self, process_id: str, reason: str, *, resumes: bool = False) -> bool:
+        paused = ledger_pb2.DispatchPaused(reason=reason, resumes=resumes)
         request = ledger_pb2.RecordDispatchRequest(process_id=process_id, paused=paused)
         self._dispositions.pop((tenant(), process_id), None)
         try:

@@ -27,7 +27,7 @@ _LOCK = """
 SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
        bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
        failure_reason, failure_message, started, pipeline, max_failed, max_failed_share, pause_reason,
-       deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
+       pause_resumes, deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
 FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE
 """
 
@@ -38,7 +38,7 @@ UPDATE processes SET
     expected_rows = $13, expected_batches = $14, failure_reason = $15, failure_message = $16,
     updated_at = clock_timestamp(),
     ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END,
-    max_failed = $18, max_failed_share = $19, pause_reason = $20
+    max_failed = $18, max_failed_share = $19, pause_reason = $20, pause_resumes = $21
 WHERE process_id = $1
 """
 
@@ -114,6 +114,7 @@ class Work:
             a.cancelled, a.expected_rows, a.expected_batches,
             a.failure.reason if a.failure else None, a.failure.message if a.failure else None,
             a.state in TERMINAL, a.max_failed, a.max_failed_share, a.pause_reason,
+            a.pause_resumes,
         )  # fmt: skip
         await self.connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, self.process_id)
 
@@ -138,4 +139,5 @@ def _account(row: Any) -> Account:
         max_failed=row["max_failed"],
         max_failed_share=row["max_failed_share"],
         pause_reason=row["pause_reason"],
+        pause_resumes=row["pause_resumes"],
     )

@@ -556,4 +556,5 @@ def _process(row: Any, retention: timedelta | None) -> Process:
         else None,
         notices=notices_from_json(row["notices"]),
         pause_reason=row["pause_reason"] if row["state"] == ProcessState.PAUSED else "",
+        pause_resumes=row["state"] == ProcessState.PAUSED and row["pause_resumes"],
     )

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestor.runtime.errors import TransientError
+from ingestor.services.processor.adapters import table_locks
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused, Table
@@ -330,9 +332,12 @@ async def test_a_row_that_has_lost_holds_none_of_its_keys(pool: PgPool) -> None:
 _WAITING = "SELECT count(*) FROM pg_locks WHERE relation = to_regclass($1) AND NOT granted"
 
 
-async def test_batches_that_displace_never_wait_crosswise(pool: PgPool) -> None:
+async def test_batches_that_displace_never_wait_crosswise(
+    pool: PgPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two that begin with keys of a batch that was there before, and bring the same new keys in opposite
     orders: without a common lock each would wait for the other's new rows."""
+    monkeypatch.setattr(table_locks, "_PATIENCE", "60s")
     count = 20_000
     new = [str(number) for number in range(2, count)]
     rows = [(number, "a") for number in ("0", *new, "1", *reversed(new), "0", "1")]

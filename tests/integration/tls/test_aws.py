@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.local.ministack import MiniStack
+from ingestor.local.aws.ministack import MiniStack
 from ingestor.local.tls.ca import LocalCa
 from ingestor.runtime.aws.clients import aws_errors, open_s3, open_sqs
 from ingestor.runtime.errors import TransientError
@@ -25,6 +25,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory, ca: LocalCa, aws_endpoint
     """URL of an API by TLS; the fixture `aws_endpoint` has set credentials."""
     server = MiniStack(tmp_path_factory.mktemp("aws"), tls=ca.leaf("aws", local=True))
     server.start()
+    server.wait()
     yield server.endpoint
     server.stop()
 

@@ -26,6 +26,7 @@ class Running:
         self.ca = LocalCa(folder / "ca", ["postgres"])
         self.server = EmbeddedPostgres(folder / "postgres", settings=FAST, listen=False)
         self.server.start()
+        self.server.wait()
         self.before = PostgresTls(self.server.socket, self.ca.leaf("postgres", local=True))
         self.before.start()
 

@@ -20,7 +20,7 @@ from ingestor.local.envoy import render
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.ports import free_port, is_free
-from ingestor.local.suite import Backoff
+from ingestor.local.supervision.supervisor import Backoff
 
 ADDRESSES = {
     name: [f"127.0.0.1:{5000 + at}", f"127.0.0.1:{6000 + at}"]

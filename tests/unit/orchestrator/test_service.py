@@ -653,6 +653,21 @@ async def test_batches_of_a_held_process_are_sent_again_when_it_is_resumed() -> 
     assert [suite.queue.bodies[body] for body in suite.queue.sent[before:]] == batches[1:]
 
 
+async def test_a_process_whose_table_was_locked_is_resumed_by_itself() -> None:
+    suite = Suite()
+    await suite.deliver()
+    sent = len(suite.queue.sent)
+    assert await suite.status.hold(suite.process, "The table is locked.", resumes=True)
+    clock = At(datetime.now(UTC))
+    reconciler = Reconciler(
+        suite.ingestions, suite.status, suite.service, clock, redispatch_seconds=60
+    )  # fmt: skip
+    assert await reconciler.reconcile() == 0
+    assert suite.state() == "PROCESSING"
+    assert suite.service.lost.is_set()  # so that it looks again at once
+    assert await reconciler.reconcile() == sent
+
+
 async def test_a_file_that_is_gone_does_not_stop_the_reconciler() -> None:
     suite = Suite()
     await suite.deliver()

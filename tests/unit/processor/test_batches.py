@@ -21,6 +21,7 @@ from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.processes.pool import Processes
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -31,6 +32,8 @@ from ingestor.services.processor.batches import (
     failed_outcome,
     unprocessed_outcome,
 )
+from ingestor.services.processor.checks.isolated import IsolatedChecks
+from ingestor.services.processor.dead_letters.handler import DeadHandler
 from ingestor.services.processor.dry_run import dry_run
 from ingestor.services.processor.ports import (
     Delivery,
@@ -39,10 +42,11 @@ from ingestor.services.processor.ports import (
     Refused,
     SchemaNotAllowedError,
     SinkRefusedError,
+    TableLockedError,
     TooManyTablesError,
 )
 from ingestor.services.processor.service import BatchService, Metrics
-from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
+from ingestor.services.processor.worker import QueueWorker, RowsHandler
 from ingestor.tabular.options import parse_options
 from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
@@ -51,7 +55,7 @@ from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryHandedBack, MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
-from tests.fakes.work import WORK
+from tests.fakes.work import WORK, Here
 
 PIPELINE = {
     "name": "people",
@@ -77,6 +81,7 @@ class Suite:
         self.pipelines = MemoryCatalogue()
         self.process = str(uuid.uuid4())
         self.handed_back = MemoryHandedBack()
+        self.processes: Processes = Here()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.service = BatchService(self.sink, self.status, self.pipelines, self.store, self.metrics)
@@ -87,7 +92,8 @@ class Suite:
 
     def dead(self, queue: MemoryQueue) -> DeadHandler:
         """What concludes the dead letters of a queue."""
-        return DeadHandler(queue, self.service, self.handed_back, self.registry)
+        checks = lambda tenant: IsolatedChecks(self.processes, tenant=tenant, seconds=10)  # noqa: E731
+        return DeadHandler(queue, self.service, self.handed_back, checks, self.registry)
 
     def key(self, number: int = 1, rows: int = 6) -> BatchKey:
         """A batch."""
@@ -436,6 +442,23 @@ def queued(queue: MemoryQueue, batch: RowBatch) -> Packed:
     return Packed(body, attributes)
 
 
+async def test_a_batch_whose_table_is_locked_is_dropped_until_its_process_goes_on(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def load(*_: object) -> None:
+        raise TableLockedError("The table is locked.")
+
+    with monkeypatch.context() as context:
+        context.setattr(suite.sink, "load", load)
+        await suite.service.apply(suite.batch())
+    process = suite.status.processes[suite.process]
+    assert (process.account.pause_reason, process.account.pause_resumes) == ("The table is locked.", True)
+    assert not process.outcomes
+    await suite.status.resumed(suite.process)
+    await suite.service.apply(suite.batch())
+    assert sorted(process.outcomes) == [1]
+
+
 async def test_the_worker_takes_handles_and_deletes(suite: Suite) -> None:
     queue = MemoryQueue()
     for number in (3, 1, 2, 1):
@@ -684,7 +707,7 @@ async def test_a_dead_batch_of_a_newer_release_is_left_to_others(suite: Suite) -
 
 
 async def test_a_batch_that_died_of_older_releases_is_sent_again(suite: Suite) -> None:
-    """It is dropped without an outcome, so the orchestrator sends it again; its copy may die for good."""
+    """It is dropped without an outcome, so the orchestrator sends it again."""
     queue = MemoryQueue()
     await queue.send(queued(queue, suite.batch()))
     suite.handed_back.noted.add("message-1")
@@ -694,7 +717,7 @@ async def test_a_batch_that_died_of_older_releases_is_sent_again(suite: Suite) -
         assert suite.registry.get_sample_value("ingestor_dead_letters_total", {"kind": "handed_back"}) == 1
         await queue.send(queued(queue, suite.batch()))
         await queue.drained()
-    assert suite.outcome().default_state == "failed"
+    assert suite.outcome().succeeded == 2
 
 
 async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -> None:

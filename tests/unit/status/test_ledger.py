@@ -158,6 +158,12 @@ def test_pausing_goes_back_to_where_it_was() -> None:
     assert [(e.type, e.data) for e in events] == [("ingestion.paused", {"reason": "why"})]
     assert ledger.paused(held) == ledger.paused(held, "why") == (held, [])
     assert ledger.resumed(held)[0].pause_reason == ""
+    assert not ledger.paused(held, "why", resumes=True)[0].pause_resumes  # a person has paused it too
+    locked, _ = ledger.paused(account, "locked", resumes=True)
+    assert locked.pause_resumes
+    assert ledger.paused(locked, "locked", resumes=True) == (locked, [])
+    assert not ledger.paused(locked)[0].pause_resumes
+    assert not ledger.resumed(locked)[0].pause_resumes
     paused, events = ledger.paused(account)
     assert (paused.state, [e.type for e in events]) == (ProcessState.PAUSED, ["ingestion.paused"])
     assert ledger.paused(paused)[1] == []

@@ -45,6 +45,7 @@ from ingestor.services.processor.adapters.postgres.target import (
     way_into,
     why_not_made,
 )
+from ingestor.services.processor.adapters.table_locks import TableLocks, lock_for_rows
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
@@ -77,6 +78,7 @@ class PgSink(PgMarkers, Sink):
         `schemas`."""
         super().__init__(pool)
         self._schemas = schemas
+        self._locks = TableLocks()
         self._ready: dict[tuple[str, Table], Target] = {}  # by tenant: each has rights of its own
 
     async def load(
@@ -113,7 +115,9 @@ class PgSink(PgMarkers, Sink):
             stages.begin("prepare")
             if known := await markers.begin(connection, key, owner):
                 return known
-            target = await self._ensure(connection, rows.table, key)
+            async with self._locks.patience(connection, key.tenant, rows.table):
+                target = await self._ensure(connection, rows.table, key)
+                await lock_for_rows(connection, rows.table)
             stages.begin("write")
             displaced: list[DisplacedRow] = []
             notices = [] if target.way.in_columns else [no_columns_notice(rows.table)]

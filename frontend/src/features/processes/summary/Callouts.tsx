@@ -34,8 +34,8 @@ export function Callouts({ process }: { readonly process: Process }) {
         <div className={classes.callout} data-tone="bad" role="note" aria-label="Why it is paused">
           <IconPlayerPause size={18} stroke={1.75} aria-hidden />
           <p>
-            <strong>This process paused by itself.</strong> {process.pauseReason} Nothing is lost: resume it
-            when this is solved.
+            <strong>This process paused by itself.</strong> {process.pauseReason} Nothing is lost
+            {process.pauseResumes ? "." : ": resume it when this is solved."}
           </p>
         </div>
       )}

@@ -1,10 +1,11 @@
 """Keeps everybody but the suite off MiniStack, which itself answers any program and any web page.
 
-python -m ingestor.local.aws_guard runs MiniStack behind it, if INGESTOR_MINISTACK_KEY says whom to answer.
+python -m ingestor.local.aws.guard runs MiniStack behind it, if INGESTOR_MINISTACK_KEY says whom to answer.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import os
@@ -41,6 +42,10 @@ def guarded(app: App, key: str) -> App:
             await _refuse(send, headers, problem)
             return
 
+        if headers.get(b"x-amz-target") == b"AmazonSQS.ReceiveMessage":
+            await _while_connected(app, scope, receive, send)
+            return
+
         async def without_cors(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
@@ -53,6 +58,34 @@ def guarded(app: App, key: str) -> App:
         await app(scope, receive, without_cors)
 
     return guard
+
+
+async def _while_connected(
+    app: App, scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[Message]], send: Send
+) -> None:
+    """Answer a request, but end it when its client has gone: MiniStack would hand messages to a long poll to
+    which nobody listens."""
+    body = []
+    while True:
+        message = await receive()
+        body.append(message)
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            break
+    body.reverse()
+
+    async def again() -> Message:
+        return body.pop() if body else {"type": "http.disconnect"}
+
+    answering = asyncio.ensure_future(app(scope, again, send))
+    leaving = asyncio.ensure_future(receive())  # the next message is that the client has gone
+    try:
+        await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            answering.result()
+    finally:
+        for task in (answering, leaving):
+            task.cancel()
+        await asyncio.gather(answering, leaving, return_exceptions=True)
 
 
 def _problem(scope: MutableMapping[str, Any], headers: dict[bytes, bytes], key: bytes) -> str:

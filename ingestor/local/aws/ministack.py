@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ingestor.local.aws_guard import KEY
+from ingestor.local.aws.guard import KEY
 from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.local.tls.ca import Leaf
@@ -27,8 +27,11 @@ class MiniStack:
         self._state = state_dir.absolute()
         self._port = port
         self._tls = tls
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log = self._state.parent / f"{self._state.name}.log"
+        self._has_port = False
+        self.instance = "ministack"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.restarts = 0
+        self.log = self._state.parent / f"{self._state.name}.log"
 
     @property
     def port(self) -> int:
@@ -38,23 +41,19 @@ class MiniStack:
         return self._port
 
     @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._process.pid if self._process else None
-
-    @property
     def endpoint(self) -> str:
         """URL of the API."""
         return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
-        """Start the server; raises SuiteError when it does not answer."""
+        """Start the server, without waiting until it answers; started again it has the same port."""
         self._state.mkdir(parents=True, exist_ok=True)
         self._state.chmod(0o700)
-        self._port = free_port(self._port)
+        if not self._has_port:
+            self._port, self._has_port = free_port(self._port), True
         environment = {
             **os.environ,
-            "GATEWAY_PORT": str(self._port),
+            "GATEWAY_PORT": str(self.port),
             "BIND_HOST": LOOPBACK,
             "MINISTACK_HOST": LOOPBACK,
             "SERVICES": "sqs,s3",
@@ -75,14 +74,21 @@ class MiniStack:
                 "MINISTACK_SSL_CERT": str(self._tls.certificate),
                 "MINISTACK_SSL_KEY": str(self._tls.key),
             }
-        self._process = spawn(
-            [sys.executable, "-m", "ingestor.local.aws_guard"], log=self._log, env=environment
+        self.process = spawn(
+            [sys.executable, "-m", "ingestor.local.aws.guard"], log=self.log, env=environment
         )
-        health = f"{self.endpoint}/_ministack/health"
-        wait_ready(self._process, lambda: answers(health, tls=self._tls), what="MiniStack", log=self._log)
+
+    def wait(self) -> None:
+        """Wait until it answers. Raises SuiteError when it does not in time."""
+        assert self.process is not None
+        wait_ready(self.process, self.is_ready, what="MiniStack", log=self.log)
+
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        return answers(f"{self.endpoint}/_ministack/health", tls=self._tls)
 
     def stop(self) -> None:
         """Stop the server, which saves its state."""
-        if self._process:
-            stop(self._process, signal.SIGTERM, 30)
-            self._process = None
+        if self.process:
+            stop(self.process, signal.SIGTERM, 30)
+            self.process = None

@@ -1,0 +1,1 @@
+"""SQS and S3 of the suite on one machine."""

@@ -1,0 +1,1 @@
+"""Keeps the processes of the suite on one machine running."""
