@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import grpc
@@ -61,9 +61,10 @@ class Service:
 
     register: Callable[[grpc.aio.Server], None]  # adds the servicers
     grpc_services: tuple[str, ...]  # full names, for health and reflection
-    checks: Mapping[str, Check]  # what health depends on
+    checks: Mapping[str, Check]  # what readiness depends on
     workers: Sequence[Worker] = ()
     interceptors: Sequence[grpc.aio.ServerInterceptor] = ()  # run within the host's own
+    of_workers: Mapping[str, Check] = field(default_factory=dict)  # what workers alone wait for
 
 
 Bootstrap = Callable[[CollectorRegistry], AbstractAsyncContextManager[Service]]
@@ -107,7 +108,7 @@ async def host(
         service.register(server)
         if settings.reflection != "off":
             enable_reflection(server, settings.reflection, service.grpc_services)
-        monitor = HealthMonitor(health_servicer, service.grpc_services, service.checks)
+        monitor = HealthMonitor(health_servicer, service.grpc_services, service.checks, service.of_workers)
         await monitor.start()
         try:
             if settings.tls:

@@ -139,7 +139,8 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
                 "ingestor.v1.PipelineService",
                 "ingestor.internal.v1.IngestionService",
             ),
-            checks={"database": pool.check, "rows queue": queue.check},
+            checks={"database": pool.check},
+            of_workers={"rows queue": queue.check},
             workers=service_wide(service, reconciler, empty_queue, retries, removals, sampler),
             interceptors=(guard,),
         )

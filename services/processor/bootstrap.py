@@ -81,7 +81,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             connect(settings.orchestrator_address, service="orchestrator")
         )
         pipelines = GrpcPipelines(orchestrator)
-        checks: dict[str, Check] = {"database": pool.check}
+        of_workers: dict[str, Check] = {}
         observe_pools(registry, pool)
         workers: list[Worker] = [Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)]
         register: Callable[[grpc.aio.Server], None] = _nothing
@@ -123,7 +123,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     concurrency=1,
                 ),
             ]
-            checks["rows queue"] = rows.check
+            of_workers["rows queue"] = rows.check
         if settings.serves:
             processes_of = GrpcProcesses(status)
             undos = UndoService(Undos(pool, tenants), processes_of, pipelines)
@@ -160,7 +160,8 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         yield Service(
             register=register,
             grpc_services=("ingestor.v1.ProcessorService",) if settings.serves else (),
-            checks=checks,
+            checks={"database": pool.check},
+            of_workers=of_workers,
             workers=service_wide(*workers),
             interceptors=(guard,),
         )

@@ -115,7 +115,8 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
                 "ingestor.v1.AccessService",
                 "ingestor.internal.v1.LedgerService",
             ),
-            checks={"database": pool.check, "events queue": events.check},
+            checks={"database": pool.check},
+            of_workers={"events queue": events.check},
             workers=service_wide(changes, feed, publisher, retention, sampler),
             interceptors=(guard,),
         )

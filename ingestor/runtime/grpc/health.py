@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 import structlog
 from grpc_health.v1 import health, health_pb2
@@ -27,7 +28,11 @@ _MOST_SILENT_SECONDS = 20.0  # of the event loop, while it is alive
 
 class HealthMonitor:
     """Runs the checks periodically and sets the health of "" and of each gRPC service. `alive` and `ready`
-    may be asked from other threads."""
+    may be asked from other threads.
+
+    What only workers wait for must have answered once before the service is ready, so that a release that
+    cannot reach it replaces no other. Later it keeps no caller from what the service can answer without it.
+    """
 
     name = "health"
 
@@ -36,6 +41,7 @@ class HealthMonitor:
         servicer: health.aio.HealthServicer,
         services: tuple[str, ...],
         checks: Mapping[str, Check],
+        of_workers: Mapping[str, Check] = MappingProxyType({}),
         *,
         interval: float = 5.0,
         timeout: float = 3.0,
@@ -44,7 +50,9 @@ class HealthMonitor:
         """`interval` and `timeout` are seconds; a check fails by raising or by taking too long."""
         self._servicer = servicer
         self._services = ("", *services)
-        self._checks = dict(checks)
+        self._checks = {**checks, **of_workers}
+        self._unseen = set(of_workers)
+        self._needed = frozenset(checks)
         self._interval = interval
         self._timeout = timeout
         self._clock = clock
@@ -58,7 +66,7 @@ class HealthMonitor:
         return self._clock() - self._beat < _MOST_SILENT_SECONDS
 
     def ready(self) -> bool:
-        """Whether every dependency answered, and the service is not about to stop."""
+        """Whether what calls need answered, and the service is not about to stop."""
         return bool(self._last) and self.alive()
 
     async def start(self) -> None:
@@ -78,7 +86,7 @@ class HealthMonitor:
             self._beating.cancel()
 
     async def check(self) -> bool:
-        """Run every check once and publish the result."""
+        """Run every check once and publish the result: whether the service is ready."""
         failed = []
         for name, check in self._checks.items():
             try:
@@ -87,8 +95,11 @@ class HealthMonitor:
             except Exception as error:
                 failed.append(name)
                 log.warning("health check failed", check=name, error=f"{type(error).__name__}: {error}")
-        await self._set(not failed)
-        return not failed
+            else:
+                self._unseen.discard(name)
+        ready = not self._unseen and self._needed.isdisjoint(failed)
+        await self._set(ready)
+        return ready
 
     async def _set(self, serving: bool) -> None:
         serving = serving and not self._leaving

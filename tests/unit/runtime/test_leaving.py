@@ -6,7 +6,7 @@ import asyncio
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -138,6 +138,29 @@ async def test_a_loop_that_hangs_is_not_alive() -> None:
     assert monitor.alive() and monitor.ready()
     now[0] += 30
     assert not monitor.alive() and not monitor.ready()
+    monitor.stop()
+
+
+async def test_what_workers_wait_for_keeps_callers_away_only_until_it_has_answered_once() -> None:
+    away = {"database": False, "queue": True}
+
+    class Servicer:
+        async def set(self, service: str, status: int) -> None:
+            """Take it."""
+
+    def check(name: str) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            if away[name]:
+                raise OSError("it is away")
+
+        return run
+
+    monitor = HealthMonitor(Servicer(), (), {"database": check("database")}, {"queue": check("queue")})  # type: ignore[arg-type]
+    await monitor.start()
+    ready = []
+    for away["database"], away["queue"] in ((False, True), (False, False), (False, True), (True, False)):
+        ready.append(await monitor.check())
+    assert ready == [False, True, True, False]
     monitor.stop()
 
 
