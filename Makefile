@@ -7,6 +7,9 @@ ROWS ?= 1000000
 RUNS ?= 3
 SECONDS ?= 600
 TARGET ?= all
+SEED ?= 1
+SCHEDULES ?= 100000
+MUTANT_SCHEDULES ?= 5000
 SETUP := $(VENV)/.setup
 STARTED := $(shell date +%s)
 # Several workers at once, each with servers of its own; the ten slowest tests are listed.
@@ -21,7 +24,7 @@ LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
 
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast fuzz test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
+.PHONY: help setup run test test-fast fuzz simulate chaos-mutants test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -71,6 +74,13 @@ test-fast: setup ## the tests that need no running suite
 
 fuzz: setup ## look for inputs that parsers do not take (SECONDS=600 TARGET=all)
 	@$(BIN)/python -m tests.fuzz $(filter-out all,$(TARGET)) --seconds $(SECONDS) --corpus build/fuzz
+
+# The seed of a schedule is printed when it fails.
+simulate: setup ## schedules of crashes and lost messages under a virtual clock (SEED=1 SCHEDULES=100000)
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --schedules $(SCHEDULES)
+
+chaos-mutants: setup ## does the simulation notice each guard that is switched off? (MUTANT_SCHEDULES=5000 each, at most)
+	@INGESTOR_TEST_MUTANT_SCHEDULES=$(MUTANT_SCHEDULES) $(PYTEST) tests/simulation/test_mutants.py
 
 test-page: setup ## the page's types, lint and unit tests
 ifneq ($(PAGE),)
