@@ -244,11 +244,12 @@ class World:
         self.steps = 0
         self.numbers = 0  # of tasks and futures
         self.is_closed = False
-        self._timers: list[tuple[float, int, NodeLoop | None, Handle]] = []
+        self._timers: list[
+            tuple[float, int, NodeLoop | None, Any]
+        ] = []  # a handle, or what to call with what
         self._pushed = 0
         self._entered: NodeLoop | None = None
         self.asking: NodeLoop | None = None  # whose call a store answers
-        self._here = contextvars.copy_context()
 
     def loop(self, name: str, index: int) -> NodeLoop:
         """A new loop."""
@@ -268,16 +269,15 @@ class World:
         if self.log is not None:
             self.log.append(f"{self.now:9.3f} {what}")
 
-    def push(self, when: float, loop: NodeLoop | None, handle: Handle) -> None:
+    def push(self, when: float, loop: NodeLoop, handle: Handle) -> None:
         """Call it when its time has come."""
         self._pushed += 1
         heappush(self._timers, (when, self._pushed, loop, handle))
 
-    def after(self, seconds: float, callback: Callable[..., object], *args: Any) -> Handle:
+    def after(self, seconds: float, callback: Callable[..., object], *args: Any) -> None:
         """Let something happen that no process does: a message arrives, a fault begins."""
-        handle = Handle(callback, args, self._here, self.now + seconds)
-        self.push(self.now + seconds, None, handle)
-        return handle
+        self._pushed += 1
+        heappush(self._timers, (self.now + seconds, self._pushed, None, (callback, args)))
 
     def run(self, is_over: Callable[[], bool], *, until: float, steps: int) -> bool:
         """Step until it is over, which is asked whenever time is about to pass. False when that takes longer
@@ -311,7 +311,6 @@ class World:
                     return False
                 when, _, owner, handle = heappop(timers)
                 if when > until:
-                    heappush(timers, (when, 0, owner, handle))
                     return False
                 self.now = max(self.now, when)
                 self._fire(owner, handle)
@@ -326,15 +325,14 @@ class World:
         self._entered = loop
         events._set_running_loop(loop)
 
-    def _fire(self, owner: NodeLoop | None, handle: Handle) -> None:
-        if handle.is_cancelled:
-            return
+    def _fire(self, owner: NodeLoop | None, what: Any) -> None:
         if owner is None:
-            handle.callback(*handle.args)
-        elif not owner.is_dead:
+            callback, args = what
+            callback(*args)
+        elif not (what.is_cancelled or owner.is_dead):
             if not owner.ready and not owner.is_frozen:
                 self.runnable.append(owner)
-            owner.ready.append(handle)
+            owner.ready.append(what)
 
     def close(self) -> None:
         """Give up everything that is left, silently."""
