@@ -8,6 +8,8 @@ RUNS ?= 3
 SECONDS ?= 600
 MINUTES ?= 20
 TARGET ?= all
+SCHEDULES ?= 100000
+MUTANT_SCHEDULES ?= 5000
 SETUP := $(VENV)/.setup
 STARTED := $(shell date +%s)
 # Several workers at once, each with servers of its own; the ten slowest tests are listed.
@@ -22,7 +24,7 @@ LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
 
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast fuzz chaos test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
+.PHONY: help setup run test test-fast fuzz chaos simulate chaos-mutants test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -76,6 +78,13 @@ fuzz: setup ## look for inputs that parsers do not take (SECONDS=600 TARGET=all)
 # Two suites one after the other: one behind links that can be broken, one with a database and a queue of its own.
 chaos: setup ## break a running suite while files are loaded; is anything lost or doubled? (SEED= ROWS=1000000 MINUTES=20 FAULTS=)
 	@GRPC_ENABLE_FORK_SUPPORT=false $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --rows $(ROWS) --minutes $(MINUTES) --faults "$(FAULTS)"
+
+# The seed of a schedule is printed when it fails.
+simulate: setup ## schedules of crashes and lost messages under a virtual clock (SEED=1 SCHEDULES=100000)
+	@$(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --schedules $(SCHEDULES)
+
+chaos-mutants: setup ## does the simulation notice each guard that is switched off? (MUTANT_SCHEDULES=5000 each, at most)
+	@INGESTOR_TEST_MUTANT_SCHEDULES=$(MUTANT_SCHEDULES) $(PYTEST) tests/simulation/test_mutants.py
 
 test-page: setup ## the page's types, lint and unit tests
 ifneq ($(PAGE),)

@@ -161,12 +161,15 @@ async def status_address(status_settings: StatusSettings) -> AsyncIterator[str]:
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
-    """Of several workers one runs all tests of a file, and of files that share a suite of their own."""
+    """Of several workers one runs all tests of a file, and of files that share a suite of their own.
+    Tests of the simulation share nothing, and take long."""
 
     TOGETHER = ("tests/e2e/test_crashes.py", "tests/e2e/test_pipelines.py", "tests/e2e/test_winner.py")
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith("tests/simulation/"):
+            return nodeid
         return self.TOGETHER[0] if file in self.TOGETHER else file
 
 

@@ -522,7 +522,8 @@ class OrchestratorService:
 
     async def cancel(self, process_id: str) -> Progress:
         """Cancel the process. Idempotent."""
-        await self._get(process_id)
+        ingestion = await self._get(process_id)
+        await self._status.started(ingestion.file)  # its announcement may not have reached status
         progress = await self._status.cancelled(process_id)
         await self._ingestions.finish(process_id, IngestionState.STOPPED)
         return progress

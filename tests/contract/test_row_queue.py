@@ -211,6 +211,40 @@ async def test_dead_letters_are_counted(aws_endpoint: str) -> None:
         assert (await depths.rows(), await depths.dead_letters()) == (Depth(0, 0), Depth(1, 0))
 
 
+@pytest.mark.parametrize("kind", ["sqs", "memory"])
+async def test_a_message_that_was_received_too_often_is_a_dead_letter(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    """It keeps its identifier, and says what batch it is about."""
+
+    async def check(out: SqsOut | MemoryQueue, into: SqsIn | MemoryQueue, dead: SqsIn | MemoryQueue) -> None:
+        await out.send(out.pack(message(b"x")))
+        received = []
+        for _ in range(2):
+            (delivery,) = await into.receive(1)
+            received.append((delivery.message_id, delivery.receive_count))
+            await into.hide(delivery, 0)
+        assert await into.receive(1) == []
+        (last,) = await dead.receive(1)
+        assert (last.message_id, last.key) == (received[0][0], KEY)
+        assert [count for _, count in received] == [1, 2]
+        assert dead.decode(last).data == b"x"
+
+    if kind == "memory":
+        dead = MemoryQueue(wait_seconds=1)
+        queue = MemoryQueue(wait_seconds=1, dead_letters_to=dead, most_receives=2)
+        await check(queue, queue, dead)
+        assert await queue.dead_letters() == Depth(0, 1)
+        return
+    async with open_sqs(QueueSettings(aws_endpoint_url=request.getfixturevalue("aws_endpoint"))) as client:
+        name = uuid.uuid4().hex
+        await ensure_queues(
+            client, rows=name, dead_letter=f"{name}-dead", events=f"{name}-events", max_receive_count=2
+        )
+        ends = (SqsIn(client, queue, 30, KEYS) for queue in (name, f"{name}-dead"))
+        await check(SqsOut(client, name, KEYS), *ends)
+
+
 async def test_never_more_than_asked_for(ends: Ends) -> None:
     for _ in range(5):
         await ends.out.send(ends.out.pack(message(b"x")))

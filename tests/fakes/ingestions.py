@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +23,8 @@ from tests.fakes.limits.quotas import MemoryUsage
 
 
 class MemoryIngestions(Ingestions):
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
         self.ingestions: dict[str, Ingestion] = {}
         self.recorded: dict[str, dict[int, Batch]] = {}
         self.sent: dict[tuple[str, int], datetime] = {}
@@ -54,13 +55,21 @@ class MemoryIngestions(Ingestions):
 
     @asynccontextmanager
     async def hold(self, process_id: str) -> AsyncIterator[None]:
-        if process_id in self._held:
-            raise BusyError
-        self._held.add(process_id)
+        self.lock(process_id)
         try:
             yield
         finally:
-            self._held.discard(process_id)
+            self.unlock(process_id)
+
+    def lock(self, process_id: str) -> None:
+        """Begin a hold. Raises BusyError."""
+        if process_id in self._held:
+            raise BusyError
+        self._held.add(process_id)
+
+    def unlock(self, process_id: str) -> None:
+        """End a hold."""
+        self._held.discard(process_id)
 
     async def set_layout(self, process_id: str, layout: Layout) -> None:
         self._change(process_id, layout=layout)
@@ -120,7 +129,7 @@ class MemoryIngestions(Ingestions):
         return Flags(found.state, found.paused)
 
     async def mark_sent(self, process_id: str, number: int) -> None:
-        self.sent[process_id, number] = datetime.now(UTC)
+        self.sent[process_id, number] = self._now()
 
     async def mark_lost(self, process_id: str, numbers: Sequence[int]) -> None:
         self._due.pop(process_id, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ingestor.services.orchestrator.ports import Depth, Message, Packed, Queues, TooLargeError
@@ -22,11 +23,27 @@ class _Stored:
 
 
 class MemoryQueue(DispatchQueue, RowQueue, Queues):
-    """A body is the name of a batch that is kept beside the queue."""
+    """A body is the name of a batch that is kept beside the queue. A message that was received
+    `most_receives` times goes to `dead_letters_to`, if there is such a queue. `mixed` chooses the order of
+    what is visible."""
 
-    def __init__(self, limit: int = 2**20, visibility_seconds: float = 60, wait_seconds: float = 20) -> None:
+    def __init__(
+        self,
+        limit: int = 2**20,
+        visibility_seconds: float = 60,
+        wait_seconds: float = 20,
+        *,
+        dead_letters_to: MemoryQueue | None = None,
+        most_receives: int = 5,
+        mixed: Callable[[list[_Stored]], list[_Stored]] = list,
+    ) -> None:
         self.limit = limit
-        self.bodies: dict[str, RowBatch] = {}
+        self._dead = dead_letters_to
+        self._most_receives = most_receives
+        self._mixed = mixed
+        self._made = 0
+        self.given_up: list[Packed] = []  # messages that went to the dead-letter queue
+        self.bodies: dict[str, RowBatch] = dead_letters_to.bodies if dead_letters_to else {}
         self.messages: dict[str, _Stored] = {}
         self.sent: list[str] = []  # bodies, in order
         self.forged: set[str] = set()  # identifiers of messages that are not from the suite
@@ -61,23 +78,52 @@ class MemoryQueue(DispatchQueue, RowQueue, Queues):
 
     async def send(self, packed: Packed) -> None:
         self.sent.append(packed.body)
-        message_id = f"message-{len(self.sent)}"
-        self.messages[message_id] = _Stored(message_id, packed, 0)
+        self.put(packed)
+
+    def put(self, packed: Packed, message_id: str = "", *, visible_at: float = 0) -> str:
+        """A message is in the queue; returns its identifier."""
+        self._made += 1
+        message_id = message_id or f"message-{self._made}"
+        self.messages[message_id] = _Stored(message_id, packed, visible_at)
         self._empty.clear()
         self._changed.set()
+        return message_id
+
+    def double(self, message_id: str) -> None:
+        """Deliver a message once more at once, though it is hidden: a standard queue may do so."""
+        if stored := self.messages.get(message_id):
+            stored.visible_at = 0
+            self._changed.set()
+
+    def purge(self) -> None:
+        """Lose all messages, those that are hidden too."""
+        self.messages.clear()
+        self._empty.set()
+
+    def _give_up(self, stored: _Stored) -> bool:
+        """Move a message that was received too often; whether it was."""
+        if self._dead is None or stored.receives < self._most_receives:
+            return False
+        del self.messages[stored.message_id]
+        self.given_up.append(stored.packed)
+        self._dead.put(stored.packed, stored.message_id)
+        return True
 
     async def receive(self, limit: int) -> list[Delivery]:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._wait
         while True:
             now = loop.time()
-            found = [stored for stored in self.messages.values() if stored.visible_at <= now][:limit]
+            visible = self._mixed([stored for stored in self.messages.values() if stored.visible_at <= now])
+            found = [stored for stored in visible if not self._give_up(stored)][:limit]
             for stored in found:
                 stored.visible_at = now + self._visibility
                 stored.receives += 1
             if found or now >= end:
                 return [self._delivery(stored) for stored in found]
             next_look = min([end, *(stored.visible_at for stored in self.messages.values())])
+            if next_look <= now:
+                continue  # one that was given up has made room
             self._changed.clear()
             try:
                 async with asyncio.timeout(max(0.0, next_look - now)):
@@ -119,8 +165,7 @@ class MemoryQueue(DispatchQueue, RowQueue, Queues):
         return Depth(visible, len(self.messages) - visible)
 
     async def dead_letters(self) -> Depth:
-        """A message is never given up here."""
-        return Depth(0, 0)
+        return Depth(0, 0) if self._dead is None else await self._dead.rows()
 
     async def drained(self) -> None:
         """Wait until no message is left."""

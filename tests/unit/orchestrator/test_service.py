@@ -152,6 +152,16 @@ def rows_of(suite: Suite) -> list[tuple[str, ...]]:
     return found
 
 
+async def test_a_process_that_is_cancelled_before_status_knows_it_has_begun() -> None:
+    """Else status would have a process without a file."""
+    suite = Suite()
+    await suite.ingestions.add(suite.file)  # and the call to status was lost
+    await suite.service.cancel(suite.process)
+    assert suite.status.processes[suite.process].started
+    assert suite.state() == "CANCELLED"
+    assert await suite.service.begin(suite.file, suite.content) == (IngestionState.STOPPED, 0)
+
+
 async def test_a_pipeline_of_a_newer_release_fails_no_file() -> None:
     """The file waits for an orchestrator that knows what the document says."""
     suite = Suite()
