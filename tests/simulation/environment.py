@@ -180,7 +180,7 @@ class KnownChecks(ThreadChecks):
 class SimulatedBatches(BatchService):
     """The real one, with what is known."""
 
-    async def apply(self, batch: RowBatch, checks: Checks | None = None) -> None:
+    async def apply(self, batch: RowBatch, checks: Any = None) -> None:
         """As of BatchService."""
         await super().apply(batch, KnownChecks())
 

@@ -24,7 +24,7 @@ def where() -> Dashboard:
         now("Oldest delivery", "How long a complete file has waited to be read.", {"": "max(ingestor_oldest_delivery_age_seconds{$suite})"}, unit="s"),
         now("Rows per second", "Rows that got their outcome.", {"": "sum(rate(ingestor_rows_total{$suite}[$__rate_interval]))"}),
         now("Failed rows", "Share of the rows that failed.", {"": 'sum(rate(ingestor_rows_total{$suite, state="failed"}[$__rate_interval])) / sum(rate(ingestor_rows_total{$suite}[$__rate_interval]))'}, unit="percentunit"),
-        now("Dead letters", "Batches that were given up.", {"": "sum(increase(ingestor_dead_letters_total{$suite}[$__range]))"}),
+        now("Dead letters", "Batches that were given up.", {"": 'sum(increase(ingestor_dead_letters_total{$suite, kind="batch"}[$__range]))'}),
         note("One file", "This is about all files together. Of one file the page and `ingestor status PROCESS` know everything; its trace (find it by `ingestor.process_id`) has each batch."),
         curve("Files by state", "PENDING: not read yet. DISPATCHING: being read and loaded. PROCESSING: read, being loaded.", {"{{state}}": "max by (state) (ingestor_processes_running{$suite})"}),
         curve("Complete files on their way", "sending: being read by the orchestrator. waiting: for a place, or for a new attempt.", {"{{state}}": "max by (state) (ingestor_deliveries_open{$suite})"}),
