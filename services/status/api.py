@@ -15,6 +15,8 @@ from ingestor.runs import RejectedRun
 from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid, write_time, wrong
 from ingestor.runtime.observability.spans import note
 from ingestor.services.status.ledger import Batch, Outcome
+from ingestor.services.status.outcomes.spans import OutcomeReader
+from ingestor.services.status.outcomes.wire import outcome_messages
 from ingestor.services.status.overview import Piece
 from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
 from ingestor.services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
@@ -183,8 +185,20 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
 class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
     """See LedgerService in protos/ingestor/internal/v1/ledger.proto."""
 
-    def __init__(self, service: StatusService) -> None:
+    def __init__(self, service: StatusService, outcomes: OutcomeReader) -> None:
         self._service = service
+        self._outcomes = outcomes
+
+    async def ListOutcomes(
+        self, request: ledger_pb2.ListOutcomesRequest, context: Context
+    ) -> AsyncIterator[ledger_pb2.ListOutcomesResponse]:
+        process = await self._service.process(read_uuid("process_id", request.process_id))
+        process_id, ended, rows = process.info.process_id, process.terminal, not process.expired
+        found = await self._outcomes.after(process_id, 0, ended=ended, rows=rows)
+        while found is not None:
+            for message in outcome_messages(found):
+                yield message
+            found = await self._outcomes.after(process_id, found.batch.number, ended=ended, rows=rows)
 
     async def RecordOutcomes(
         self, request_iterator: AsyncIterator[ledger_pb2.RecordOutcomesRequest], context: Context
