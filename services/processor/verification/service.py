@@ -217,7 +217,7 @@ class VerificationService:
     async def _stored(self, run: _Run, stack: AsyncExitStack) -> _Stored | None:
         """The batches in the stored file, which is hashed first; None without one."""
         if run.process.expired:
-            run.left_out.append(_EXPIRED)
+            run.leave_out(_EXPIRED)
             return None
         batches = await stack.enter_async_context(aclosing(self._statements.stored(run.process.process_id)))
         try:
