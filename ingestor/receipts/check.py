@@ -28,6 +28,7 @@ class Checked:
 
     receipt: Mapping[str, Any]
     key_id: str = ""
+    is_genuine: bool = False  # signed, with the known key if one was given
     holds: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
@@ -42,6 +43,7 @@ def check(data: bytes, *, known: bytes | None = None, file: Path | None = None) 
     receipt, signature = _read(data)
     found = Checked(receipt)
     _check_signature(found, signature, known)
+    found.is_genuine = not found.wrong
     _check_batches(found)
     if file is not None:
         with file.open("rb") as opened:

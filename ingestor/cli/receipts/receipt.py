@@ -86,6 +86,9 @@ def _print(found: Checked) -> None:
     for sentence in found.holds:
         click.echo(f"ok: {sentence}")
     about = found.receipt
+    if not found.is_genuine:
+        click.echo("What the receipt says cannot be trusted.")
+        return
     result = "agree" if about.get("result") == "agrees" else "disagree"
     rows = _part(found, "rows", "verified")
     click.echo(

@@ -93,8 +93,8 @@ class Statements(Protocol):
         ...
 
     def stored(self, process_id: str) -> AsyncGenerator[StoredContent | RowBatch | None, None]:
-        """First what its batches are cut from (None: nothing was read), then the batches by number, with their
-        places in the stored file. Raises NotFoundError when the records were removed."""
+        """First what its batches are cut from (None: nothing was read), then the batches by number, with
+        their places in the stored file. Raises NotFoundError when the records were removed."""
         ...
 
 
@@ -142,6 +142,6 @@ class VerifiedTables(Protocol):
     """The tables that processes have loaded rows into."""
 
     def open(self, of: Loaded, chosen: Sequence[int] | None) -> AbstractAsyncContextManager[TableView]:
-        """Look at the rows of a process, or at the chosen ones of them. Nothing is left behind, and no lock is
-        held between two calls. Raises UnreadableTableError, TransientError."""
+        """Look at the rows of a process, or at the chosen ones of them. Nothing is left behind, and no lock
+        is held between two calls. Raises UnreadableTableError, TransientError."""
         ...

@@ -1,8 +1,8 @@
 """The use case of a verification.
 
 One batch at a time is in memory. The ledger's batches come as a stream, beside them those that the
-orchestrator would send again; for each the bytes are read from the file store, checked by the pipeline as when
-they were loaded, and compared with the ledger and with the table.
+orchestrator would send again; for each the bytes are read from the file store, checked by the pipeline as
+when they were loaded, and compared with the ledger and with the table.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What there is to say: how far the verification is, what was found since the last time, the next bytes of
-    the receipt, at the end the result."""
+    """What there is to say: how far the verification is, what was found since the last time, the next bytes
+    of the receipt, at the end the result."""
 
     rows_verified: int
     rows: int
@@ -146,8 +146,8 @@ class VerificationService:
             except TimeoutError:
                 raise ResourceExhaustedError(
                     "TOO_MANY_VERIFICATIONS",
-                    f"Too many processes are being verified: there are {self._most} places, and one tenant may "
-                    "have a part of them; try again later.",
+                    f"Too many processes are being verified: there are {self._most} places, and one tenant "
+                    "may have a part of them; try again later.",
                     retry_seconds=30,
                 ) from None
             run = _Run(process, self._sampled(process, sample), self._files)
@@ -238,6 +238,8 @@ class VerificationService:
     async def _table(self, run: _Run, pipeline: Pipeline | None, stack: AsyncExitStack) -> TableView | None:
         """The rows in the table; None if they are not compared."""
         process, sink = run.process, sink_of(pipeline)
+        if process.undone:
+            run.leave_out("The process was undone: none of its rows should be in the table.")
         if sink not in (TABLE_SINK, JSON_SINK):
             run.left_out.append(
                 f"The rows in the sink were not compared: the sink {sink.type} does not show them."
@@ -259,7 +261,8 @@ class VerificationService:
             return await stack.enter_async_context(self._tables.open(loaded, chosen))
         except UnreadableTableError as error:
             if error.gone and process.counts.succeeded and not process.undone:
-                run.found.add(0, 0, lambda: f"{error} The ledger says that rows are in it.")
+                sentence = f"{error} The ledger says that rows are in it."
+                run.found.add(0, 0, lambda: sentence)
             elif not error.gone:
                 run.left_out.append(f"The table was not compared: {error}")
             return None
@@ -378,8 +381,8 @@ class VerificationService:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of a batch by its file and pipeline: good ones with their positions in the batch, others; for a
-    repair the number in the repaired process of each row."""
+    """The rows of a batch by its file and pipeline: good ones with their positions in the batch, others; for
+    a repair the number in the repaired process of each row."""
 
     checked: CheckedRows
     file: FileRows
@@ -497,8 +500,8 @@ class _Run:
         if (batch.bounds.number, batch.bounds.first_row) != (number, row):
             self.found.add(
                 0, batch.bounds.number,
-                lambda: f"Batch {batch.bounds.number:,}: the ledger lacks what comes before it: batch {number:,} "
-                f"with row {row:,}.",
+                lambda: f"Batch {batch.bounds.number:,}: the ledger lacks what comes before it, batch "
+                f"{number:,} with row {row:,}.",
             )  # fmt: skip
 
     def compare_counts(self) -> None:

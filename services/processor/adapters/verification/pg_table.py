@@ -153,7 +153,10 @@ class PgTableView(TableView):
             await self._find(chosen)
 
     async def _expect(self) -> None:
-        names = listed(self._names)
+        names = ", ".join(
+            quoted(name) if name in self._names else f"NULL::{type_} AS {quoted(name)}"
+            for name, type_ in self._of.table.columns
+        )
         await self._connection.execute(
             _EXPECT.format(
                 expected=_EXPECTED, names=names, row=ROW_COLUMN, process=PROCESS_COLUMN, target=self._target
@@ -218,7 +221,9 @@ class PgTableView(TableView):
             if expected is None or not expected.data.num_rows:
                 return TableBatch(numbers, {}, frozenset())
             if not await self._stage(expected):
-                return TableBatch(numbers, {}, frozenset())
+                # Which rows others have replaced cannot be told any more.
+                upserted = expected.row_numbers.tolist() if self._of.table.upsert else ()
+                return TableBatch(numbers, {}, frozenset(upserted))
             different: dict[int, Sequence[str]] = {}
             if not self._values_left_out:
                 found = await self._connection.fetchval(_DIFFERENT.format(hash=self._hash("e.")))
