@@ -514,8 +514,8 @@ class _Run:
                 self.found.add(
                     0, 0,
                     lambda name=name, known=known, summed=summed: (  # type: ignore[misc]
-                        f"The ledger counts {known:,} rows {name.upper()} for the process and {summed:,} for its "
-                        "batches."
+                        f"The ledger counts {known:,} rows {name.upper()} for the process and {summed:,} for "
+                        "its batches."
                     ),
                 )  # fmt: skip
 

@@ -166,7 +166,7 @@ async def test_chosen_rows_and_rows_beyond_the_file(pool: PgPool) -> None:
 async def test_what_cannot_be_read_says_why(pool: PgPool) -> None:
     process = new_process()
     rows = good(key(1, rows=3), THREE)
-    with pytest.raises(UnreadableTableError, match="no table public.people") as none:
+    with pytest.raises(UnreadableTableError, match=r"no table public\.people") as none:
         await look(pool, process, rows)
     assert none.value.gone
     await pool.execute("CREATE TABLE people (id bigint PRIMARY KEY, name text)")

@@ -69,8 +69,8 @@ async def test_what_is_changed_in_table_and_ledger_is_found(suite: Suite, tmp_pa
     for statement in (
         "DELETE FROM changed_by_hand WHERE id = 3",
         "UPDATE changed_by_hand SET amount = 7.5 WHERE id = 4",
-        "INSERT INTO changed_by_hand SELECT 1000, name, amount, 20, _process_id FROM changed_by_hand WHERE id = 5",
-        "INSERT INTO changed_by_hand SELECT 1001, name, amount, 99, _process_id FROM changed_by_hand WHERE id = 5",
+        "INSERT INTO changed_by_hand SELECT 1000, name, 1, 20, _process_id FROM changed_by_hand WHERE id = 5",
+        "INSERT INTO changed_by_hand SELECT 1001, name, 1, 99, _process_id FROM changed_by_hand WHERE id = 5",
     ):
         await suite.fetch(statement)
     found = verify(suite, process, status=1)
@@ -131,7 +131,8 @@ async def test_rows_without_a_pipeline(suite: Suite, tmp_path: Path) -> None:
     rows = suite.ingest(write_readings(tmp_path / "r.csv", 300))["process_id"]
     assert verify(suite, rows)["rows_in_table"] == 300
     await suite.fetch(
-        'UPDATE ingested_rows SET data = data || \'{"name": "x"}\' WHERE _process_id = $1::uuid AND _row_number = 7',
+        """UPDATE ingested_rows SET data = data || '{"name": "x"}'
+        WHERE _process_id = $1::uuid AND _row_number = 7""",
         rows,
     )
     (sentence,) = messages(verify(suite, rows, status=1))

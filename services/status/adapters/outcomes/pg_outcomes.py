@@ -65,7 +65,10 @@ def _spans(batch: Any, runs: list[Any], own: list[Any], waiting: RowState) -> li
     return spans_of(
         default,
         [
-            Span(run["first_row"], run["row_count"], RowState(run["state"]), run["code"] or "", run["phase"] or 0)
+            Span(
+                run["first_row"], run["row_count"], RowState(run["state"]), run["code"] or "",
+                run["phase"] or 0,
+            )
             for run in runs
         ],
         [
