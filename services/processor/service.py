@@ -30,6 +30,7 @@ from ingestor.services.processor.batches import (
 )
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
+    TABLE_SINK,
     Applied,
     Disposition,
     GoodRows,
@@ -43,8 +44,10 @@ from ingestor.services.processor.ports import (
     TooManyTablesError,
 )
 from ingestor.services.processor.reading import (
-    check,
+    check_table,
     failed_rows,
+    line_shifts,
+    parse,
     pipeline_of_text,
     read_batch,
     read_repair,
@@ -133,13 +136,21 @@ class BatchService:
         if batch.repairs:
             await self._repair(batch, batch.repairs, data, pipeline)
             return
-        checked = await asyncio.to_thread(check, batch, data, pipeline)
+        table = table_of(pipeline)
+        sink = sink_of(pipeline)
+        displaces = sink == TABLE_SINK and not table.upsert  # see the port of tables
+
+        def read() -> tuple[CheckedRows, tuple[tuple[int, int], ...] | None]:
+            text = parse(batch, data, pipeline)
+            return check_table(batch, text, pipeline), line_shifts(text) if displaces else None
+
+        checked, lines = await asyncio.to_thread(read)
         numbers = checked.good_index + key.range.first_row
-        rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
+        rows = GoodRows(table, checked.good, numbers, sink)
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             found = refused_rows(read_batch(batch, data), checked.good_index, refused) if refused else ()
-            return outcome_of(key, [*checked.rejected, *found], notices=checked.notices)
+            return outcome_of(key, [*checked.rejected, *found], notices=checked.notices, lines=lines)
 
         def give_up(error: RowError) -> BatchOutcome:
             return failed_outcome(key, error)

@@ -233,7 +233,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
             error = row_error(header.error) if header.HasField("error") else None
             outcome = Outcome(
                 _batch(header.batch), RowState(header.default_state), header.succeeded, header.failed,
-                header.skipped,
+                header.skipped, _lines(header),
             )  # fmt: skip
         except ValueError as problem:
             raise wrong("header", str(problem)) from problem
@@ -396,6 +396,12 @@ def _range(batch: Batch) -> common_pb2.BatchRange:
         batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
         first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
     )  # fmt: skip
+
+
+def _lines(header: ledger_pb2.OutcomeHeader) -> tuple[tuple[int, int], ...] | None:
+    if not header.HasField("lines"):
+        return None
+    return tuple((shift.position, shift.lines) for shift in header.lines.shifts)
 
 
 def _row(row: Row) -> status_pb2.Row:

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.services.status.adapters.pg_account import Work
 from ingestor.services.status.adapters.pg_rows import FIND_ROWS
 from ingestor.services.status.adapters.pg_values import errors_from, errors_json
-from ingestor.services.status.ledger import Batch
+from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
 
 _REPORTED = "unnest($2::bigint[], $3::jsonb[]) AS reported (row_number, errors)"
+
+# The line of row f of batch b; 0 if its batch does not tell.
+_LINE = """
+CASE WHEN b.shift_positions IS NULL THEN 0 ELSE b.first_line + f.row_number - b.first_row + coalesce((
+    SELECT s.lines FROM unnest(b.shift_positions, b.shift_lines) AS s (position, lines)
+    WHERE s.position <= f.row_number - b.first_row ORDER BY s.position DESC LIMIT 1), 0) END
+"""
 
 # Sets reported rows that have SUCCEEDED to FAILED: their own records, the counts of their batches and of
 # errors. Returns their number.
 _FAIL = f"""
 WITH found AS (
-    SELECT f.row_number, f.batch_number, reported.errors
+    SELECT f.row_number, f.batch_number, reported.errors, {_LINE} AS line_number
     FROM ({FIND_ROWS}) f JOIN {_REPORTED} ON reported.row_number = f.row_number
+    JOIN batches b ON b.process_id = $1 AND b.batch_number = f.batch_number
     WHERE f.state = {int(RowState.SUCCEEDED)}),
 written AS (
     INSERT INTO row_exceptions
         (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-    SELECT $1, row_number, 0, batch_number, $4, {int(RowState.FAILED)}, errors, '{{}}' FROM found
+    SELECT $1, row_number, line_number, batch_number, $4, {int(RowState.FAILED)}, errors, '{{}}' FROM found
     ON CONFLICT (process_id, row_number) DO UPDATE
-        SET state = excluded.state, errors = excluded.errors, cells = excluded.cells),
+        SET state = excluded.state, errors = excluded.errors, cells = excluded.cells,
+            line_number = excluded.line_number),
 counted AS (
     UPDATE batches b SET succeeded = b.succeeded - c.count, failed = b.failed + c.count
     FROM (SELECT batch_number, count(*) AS count FROM found GROUP BY batch_number) c
@@ -72,17 +80,16 @@ async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
     return int(await work.connection.fetchval(_FAIL, *arguments))
 
 
-async def displaced_before(work: Work, batch: Batch) -> list[RejectedRow]:
+async def displaced_before(work: Work, outcome: Outcome) -> list[RejectedRow]:
     """Take the rows of a batch that were displaced before its outcome arrived, by number, to add them to that
     outcome."""
+    batch = outcome.batch
     found = await work.connection.fetch(
         _TAKE, work.process_id, batch.first_row, batch.first_row + batch.row_count
     )  # fmt: skip
-    return _failed(found)
-
-
-def _failed(found: Sequence[Any]) -> list[RejectedRow]:
     return [
-        RejectedRow(row["row_number"], 0, "failed", errors_from(row["errors"]), ())
+        RejectedRow(
+            row["row_number"], outcome.line_of(row["row_number"]), "failed", errors_from(row["errors"]), ()
+        )
         for row in sorted(found, key=lambda row: int(row["row_number"]))
     ]
