@@ -38,7 +38,7 @@ async def test_the_first_row_of_each_key_is_loaded(pair: Suite, tmp_path: Path) 
     with source.open("w", encoding="utf-8") as file:
         file.write("id,name,amount\n")
         file.writelines(
-            f'{key},"row {number},{_gap(number)}of a file with {number * 2654435761 % 2**32:08x}",{number}.25\n'
+            f'{key},"row {number},{_gap(number)}of a file: {number * 2654435761 % 2**32:08x}",{number}.25\n'
             for number, key in enumerate(keys, 1)
         )
     process = start(pair, source, write_pipeline(tmp_path, "first_rows"))
