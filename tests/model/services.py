@@ -1,5 +1,5 @@
-"""The services that decide what becomes of rows, on a real PostgreSQL, in one process: status with its ledger,
-the processor with its sink, the orchestrator's record of batches. Messages are those of the queue, without it."""
+"""The services that decide what becomes of rows, on a real PostgreSQL, in one process: status with its
+ledger, the processor with its sink, the orchestrator's record of batches. Only the queue is left out."""
 
 from __future__ import annotations
 
