@@ -298,8 +298,8 @@ async def test_the_services_do_what_the_model_does(database_url: str) -> None:
                 run_state_machine_as_test(  # type: ignore[no-untyped-call]
                     Machine,
                     settings=settings(
-                        max_examples=400 if NIGHTLY else 12,
-                        stateful_step_count=20 if NIGHTLY else 12,
+                        max_examples=400 if NIGHTLY else 10,
+                        stateful_step_count=20 if NIGHTLY else 10,
                         deadline=None,
                         # To find the least example takes minutes.
                         phases=[phase for phase in Phase if NIGHTLY or phase is not Phase.shrink],
