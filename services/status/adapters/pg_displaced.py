@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from ingestor.outcomes import DisplacedRow, RejectedRow
@@ -11,22 +12,24 @@ from ingestor.services.status.adapters.pg_values import errors_from, errors_json
 from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
 
-_REPORTED = "unnest($2::bigint[], $3::jsonb[]) AS reported (row_number, errors)"
+_REPORTED = "unnest($2::bigint[], $3::jsonb[], $5::bigint[]) AS reported (row_number, errors, line_number)"
 
-# The line of row f of batch b; 0 if its batch does not tell.
-_LINE = """
-CASE WHEN b.shift_positions IS NULL THEN 0 ELSE b.first_line + f.row_number - b.first_row + coalesce((
-    SELECT s.lines FROM unnest(b.shift_positions, b.shift_lines) AS s (position, lines)
-    WHERE s.position <= f.row_number - b.first_row ORDER BY s.position DESC LIMIT 1), 0) END
+# The batches of rows that tell where their rows begin.
+_LINES = """
+SELECT b.first_row, b.row_count, b.first_line, b.shift_positions, b.shift_lines FROM batches b
+WHERE b.process_id = $1 AND b.shift_positions IS NOT NULL AND b.batch_number IN (
+    SELECT found.batch_number FROM unnest($2::bigint[]) AS n (number) CROSS JOIN LATERAL (
+        SELECT batch_number FROM batches WHERE process_id = $1 AND first_row <= n.number
+        ORDER BY first_row DESC LIMIT 1) found)
 """
+_AT_ONCE = 20
 
 # Sets reported rows that have SUCCEEDED to FAILED: their own records, the counts of their batches and of
 # errors. Returns their number.
 _FAIL = f"""
 WITH found AS (
-    SELECT f.row_number, f.batch_number, reported.errors, {_LINE} AS line_number
+    SELECT f.row_number, f.batch_number, reported.errors, reported.line_number
     FROM ({FIND_ROWS}) f JOIN {_REPORTED} ON reported.row_number = f.row_number
-    JOIN batches b ON b.process_id = $1 AND b.batch_number = f.batch_number
     WHERE f.state = {int(RowState.SUCCEEDED)}),
 written AS (
     INSERT INTO row_exceptions
@@ -75,9 +78,24 @@ async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
         return 0
     numbers = [row.row_number for row in rows]
     errors = [errors_json([row.error]) for row in rows]
-    arguments = (work.process_id, numbers, errors, work.tenant)
+    lines = await _lines(work, numbers)
+    arguments = (work.process_id, numbers, errors, work.tenant, [lines.get(number, 0) for number in numbers])
     await work.connection.execute(_KEEP, *arguments)
     return int(await work.connection.fetchval(_FAIL, *arguments))
+
+
+async def _lines(work: Work, numbers: Sequence[int]) -> dict[int, int]:
+    """The lines of rows whose batches tell them."""
+    found: dict[int, int] = {}
+    ordered = sorted(numbers)
+    async for batch in work.connection.cursor(_LINES, work.process_id, ordered, prefetch=_AT_ONCE):
+        first, count = batch["first_row"], batch["row_count"]
+        start, end = bisect_left(ordered, first), bisect_left(ordered, first + count)
+        for number in ordered[start:end]:
+            at = bisect_right(batch["shift_positions"], number - first)
+            shift = batch["shift_lines"][at - 1] if at else 0
+            found[number] = batch["first_line"] + number - first + shift
+    return found
 
 
 async def displaced_before(work: Work, outcome: Outcome) -> list[RejectedRow]:
