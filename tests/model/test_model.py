@@ -295,7 +295,7 @@ async def test_the_services_do_what_the_model_does(database_url: str) -> None:
             stack = AsyncExitStack()
             Machine.runner, Machine.services = runner, runner.run(Services.open(stack, database_url))
             try:
-                run_state_machine_as_test(  # type: ignore[no-untyped-call]
+                run_state_machine_as_test(
                     Machine,
                     settings=settings(
                         max_examples=400 if NIGHTLY else 10,
