@@ -93,8 +93,10 @@ OUTCOMES = Format(
             1,
             "OutcomeHeader",
             "process_id tenant batch default_state succeeded failed skipped error repairs_process_id "
-            "repaired_rows notices reader_version",
+            "repaired_rows notices reader_version lines",
         ),
+        **_since(1, "RowLines", "shifts"),  # a reader that knows none shows no line
+        **_since(1, "LineShift", "position lines"),
         **_since(1, "RowError", "code field value message phase"),
         **_since(1, "Notice", "code message rows row_numbers"),
         **_RANGE,

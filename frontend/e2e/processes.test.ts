@@ -281,6 +281,25 @@ describe("a process that has ended", () => {
     await context.close();
   });
 
+  test("is verified, and its receipt is saved", async () => {
+    const { context, page, complaints } = await openPage(browser, `/processes/${done}`);
+    await page.evaluate(() => Reflect.deleteProperty(globalThis, "showSaveFilePicker"));
+    await page.getByRole("button", { name: "Verify", exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: "Verify process" }).click();
+    await dialog.getByText("File, ledger and table agree.").waitFor();
+    await dialog.getByText("5,000 rows verified, 4,900 in the table.").waitFor();
+    const download = page.waitForEvent("download");
+    await dialog.getByRole("button", { name: "Receipt" }).click();
+    const file = await download;
+    expect(file.suggestedFilename()).toBe("amounts-receipt.json");
+    const { receipt, signature } = JSON.parse(readFileSync(await file.path(), "utf8"));
+    expect([receipt.result, receipt.process.id, receipt.rows.verified]).toEqual(["agrees", done, 5000]);
+    expect(signature.algorithm).toBe("Ed25519");
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
   test("says what deletion removes and what stays, and deletes nothing before confirmation", async () => {
     const { context, page } = await openPage(browser, `/processes/${done}`);
     await page.getByRole("button", { name: "Delete" }).click();

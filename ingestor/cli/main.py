@@ -8,7 +8,18 @@ from pathlib import Path
 
 import click
 
-from ingestor.cli import access, admin, ingest, inspect, lifecycle, pipelines, processes, reports, suite
+from ingestor.cli import (
+    access,
+    admin,
+    ingest,
+    inspect,
+    lifecycle,
+    pipelines,
+    processes,
+    receipts,
+    reports,
+    suite,
+)
 from ingestor.cli.common import Settings
 from ingestor.cli.output import say
 
@@ -81,6 +92,6 @@ def main(
     context.obj = Settings(address, debug, ca or local_ca, token, tenant, allow_plaintext_token)
 
 
-for module in (suite, ingest, processes, reports, lifecycle, pipelines, inspect, access, admin):
+for module in (suite, ingest, processes, reports, receipts, lifecycle, pipelines, inspect, access, admin):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -44,6 +44,7 @@ from ingestor.client.states import ProcessState, RowState
 from ingestor.client.sync import Client, Pipelines
 from ingestor.client.sync_process import Process
 from ingestor.client.upload import UploadProgress
+from ingestor.client.verification.verify import Disagreement, PublicKey, Verification
 
 __all__ = [
     "AbortedError",
@@ -58,6 +59,7 @@ __all__ = [
     "Client",
     "DataLossError",
     "DeadlineExceededError",
+    "Disagreement",
     "DryRun",
     "ErrorGroup",
     "Event",
@@ -76,6 +78,7 @@ __all__ = [
     "Pipelines",
     "Process",
     "ProcessState",
+    "PublicKey",
     "Queues",
     "Quota",
     "QuotaExceededError",
@@ -95,4 +98,5 @@ __all__ = [
     "UnimplementedError",
     "Upload",
     "UploadProgress",
+    "Verification",
 ]

@@ -30,6 +30,7 @@ from ingestor.client.upload import (
     is_document,
     send,
 )
+from ingestor.client.verification.verify import PublicKey, receipt_key
 from ingestor.v1 import orchestrator_pb2, pipelines_pb2, processor_pb2, status_pb2, upload_pb2
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
@@ -209,6 +210,10 @@ class AsyncClient:
         """How many batches wait."""
         request = orchestrator_pb2.GetQueuesRequest()
         return Queues.of(await self._gateway.call(self._gateway.orchestrator.GetQueues, request, timeout))
+
+    async def receipt_key(self, timeout: float | None = None) -> PublicKey:
+        """The public key that receipts can be checked with. Raises NotFoundError (NO_RECEIPT_KEY)."""
+        return await receipt_key(self._gateway, timeout)
 
     async def overview(
         self,

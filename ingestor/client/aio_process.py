@@ -16,6 +16,7 @@ from ingestor.client.models import Batch, ErrorGroup, Event, Report, Row, UndoCo
 from ingestor.client.reports import ReportFormat, ReportRows, Target, save_report
 from ingestor.client.sources import Source
 from ingestor.client.upload import Dialect, OnProgress, send
+from ingestor.client.verification.verify import OnVerified, Verification, save, verify
 from ingestor.v1 import common_pb2, orchestrator_pb2, processor_pb2, status_pb2
 
 _FIRST_LOOK_SECONDS = 30.0
@@ -161,6 +162,22 @@ class AsyncProcess(ProcessFields):
         InvalidArgumentError (TOO_MANY_COLUMNS: of xlsx).
         """
         return await save_report(self._gateway, self.id, target, format, rows, timeout)
+
+    async def verify(
+        self,
+        target: Target | None = None,
+        sample: int = 0,
+        progress: OnVerified | None = None,
+        timeout: float | None = None,
+    ) -> Verification:
+        """Whether the stored file, the ledger and the rows in the table agree, row by row; with `sample` of
+        so many rows drawn at random. Writes the receipt to a path or a binary file, if one is given.
+        `timeout` None: no limit. Raises OSError; FailedPreconditionError (PROCESS_RUNNING, PROCESS_CHANGED);
+        ResourceExhaustedError (TOO_MANY_VERIFICATIONS)."""
+        found = await verify(self._gateway, self.id, sample, progress, timeout)
+        if target is not None:
+            save(found, target)
+        return found
 
     # -- acting ------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, Ta
 from ingestor.client.sources import Source
 from ingestor.client.sync_process import Process, Runner, documented_by
 from ingestor.client.upload import Dialect, Document, OnProgress
+from ingestor.client.verification.verify import PublicKey
 
 
 @documented_by(AsyncClient)
@@ -115,6 +116,10 @@ class Client:
     def queues(self, timeout: float | None = None) -> Queues:
         """See AsyncClient.queues."""
         return self._runner.run(self._async.queues(timeout))
+
+    def receipt_key(self, timeout: float | None = None) -> PublicKey:
+        """See AsyncClient.receipt_key."""
+        return self._runner.run(self._async.receipt_key(timeout))
 
     def overview(
         self,

@@ -14,6 +14,7 @@ from ingestor.client.models import Batch, ErrorGroup, Event, Report, Row, UndoCo
 from ingestor.client.reports import ReportFormat, ReportRows, Target
 from ingestor.client.sources import Source
 from ingestor.client.upload import Dialect, OnProgress
+from ingestor.client.verification.verify import OnVerified, Verification
 from ingestor.v1 import status_pb2
 
 T = TypeVar("T")
@@ -173,6 +174,16 @@ class Process(ProcessFields):
     ) -> Report:
         """See AsyncProcess.report."""
         return self._runner.run(self._async.report(target, format, rows, timeout))
+
+    def verify(
+        self,
+        target: Target | None = None,
+        sample: int = 0,
+        progress: OnVerified | None = None,
+        timeout: float | None = None,
+    ) -> Verification:
+        """See AsyncProcess.verify."""
+        return self._runner.run(self._async.verify(target, sample, progress, timeout))
 
     def repair(
         self,

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from ingestor.local.errors import SuiteError
+from ingestor.receipts.keys import ReceiptKey
 
 
 class Folder:
@@ -73,6 +74,13 @@ class Folder:
             _write_private(file, known)
         return known[name]
 
+    def receipt_key(self) -> Path:
+        """The file of the key that signs receipts, made on first use."""
+        file = self.path / "receipt.pem"
+        if not file.exists():
+            _write_text(file, ReceiptKey.new().to_pem())
+        return file
+
     def ports(self) -> dict[str, int]:
         """The ports of the last run, which this one prefers."""
         try:
@@ -114,8 +122,12 @@ def _close(folder: Path) -> None:
 
 def _write_private(path: Path, content: dict[str, Any]) -> None:
     """Replace a file atomically, readable by its owner only."""
+    _write_text(path, json.dumps(content, indent=2))
+
+
+def _write_text(path: Path, text: str) -> None:
     part = path.with_suffix(".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
+        file.write(text)
     part.replace(path)

@@ -39,6 +39,7 @@ class Endpoints:
     access: Mapping[str, str]  # settings that say who may call
     tls: Mapping[str, Leaf] = field(default_factory=dict)  # service or "operator" -> certificate
     aws_ca: Path | None = None
+    receipt_key: Path | None = None
 
     def of(self, service: str) -> list[str]:
         """host:port of each instance of a service that answers calls."""
@@ -86,6 +87,9 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         variables.setdefault("INGESTOR_LAME_DUCK_SECONDS", _LAME_DUCK)
     if service == "processor" and instance != service and _only_the_first_serves():
         variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
+    signs = {"INGESTOR_RECEIPT_KEY", "INGESTOR_RECEIPT_KEY_FILE"}
+    if service == "processor" and endpoints.receipt_key and not signs & {*os.environ}:
+        variables["INGESTOR_RECEIPT_KEY_FILE"] = str(endpoints.receipt_key)
     if service == "upload" and CONVERTER in endpoints.addresses:
         variables["INGESTOR_CONVERTER_ADDRESS"] = endpoints.target(CONVERTER)
     for other in SERVICES:

@@ -316,6 +316,7 @@ def _endpoints(
         access={**access.environment, "INGESTOR_INTERNAL_KEYS": access.internal_keys},
         tls=tls.services if tls else {},
         aws_ca=servers.aws_ca,
+        receipt_key=folder.receipt_key(),
     )
 
 

@@ -19,6 +19,7 @@ from ingestor.runtime.grpc.requests import (
     wrong,
 )
 from ingestor.services.orchestrator.dispatch.stream import Chunk
+from ingestor.services.orchestrator.dispatch.wire import batch_message
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Depth, StoredPipeline
@@ -121,6 +122,15 @@ class IngestionApi(ingestion_pb2_grpc.IngestionServiceServicer):
             state=_STATES[result.state], row_count=result.rows, batch_count=result.batches
         )
 
+    async def ListStoredBatches(
+        self, request: ingestion_pb2.ListStoredBatchesRequest, context: Context
+    ) -> AsyncIterator[ingestion_pb2.ListStoredBatchesResponse]:
+        process_id = _process("process_id", request.process_id)
+        content, batches, message_of = await self._service.stored_batches(process_id)
+        yield ingestion_pb2.ListStoredBatchesResponse(content=_content_message(content) if content else None)
+        for batch in batches:
+            yield ingestion_pb2.ListStoredBatchesResponse(batch=batch_message(message_of(batch)))
+
     async def PrepareRepair(
         self, request: ingestion_pb2.PrepareRepairRequest, context: Context
     ) -> ingestion_pb2.PrepareRepairResponse:
@@ -201,6 +211,13 @@ def _content(content: ingestion_pb2.FileContent) -> Content:
         ) from None  # fmt: skip
     normal = content.form == common_pb2.CONTENT_FORM_NORMAL
     return Content(content.file_key, content.size_bytes, normal, dialect, notices_in(content.notices))
+
+
+def _content_message(content: Content) -> ingestion_pb2.FileContent:
+    form = common_pb2.CONTENT_FORM_NORMAL if content.normal_form else common_pb2.CONTENT_FORM_DELIMITED
+    return ingestion_pb2.FileContent(
+        file_key=content.file_key, size_bytes=content.size_bytes, form=form, dialect_json=content.dialect
+    )
 
 
 def _process(field: str, text: str) -> str:

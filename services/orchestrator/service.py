@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -61,6 +61,7 @@ from ingestor.tabular.records.syntax import Dialect
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+MessageOf = Callable[[Batch], Message]
 
 _SAMPLE = 64 * 1024  # bytes needed to detect the delimiter
 _BATCH_ROWS = 25_000  # at most, so that a batch does not keep a processor for long
@@ -280,6 +281,21 @@ class OrchestratorService:
         except TooLargeError:
             packed = await asyncio.to_thread(self._queue.pack, _claim_check(message))
         await self.send(ingestion.file.process_id, batch, packed, why)
+
+    async def stored_batches(self, process_id: str) -> tuple[Content | None, Sequence[Batch], MessageOf]:
+        """What the batches of a process are cut from, the batches, and what makes the message of one of them,
+        without its bytes. Raises NotFoundError."""
+        ingestion = await self._ingestions.get(process_id)
+        if ingestion is None:
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Nothing is kept of the batches of {process_id}.")
+        batches = await self._ingestions.batches(process_id)
+        typed = await self.has_typed_cells(ingestion)
+
+        def message_of(batch: Batch) -> Message:
+            assert ingestion.layout, "batches are recorded after the header"
+            return _claim_check(_message(ingestion, ingestion.layout, batch, b"", typed))
+
+        return ingestion.content, batches, message_of
 
     async def send(self, process_id: str, batch: Batch, packed: Packed, why: str) -> None:
         """Send a batch and mark it as sent."""

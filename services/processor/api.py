@@ -18,6 +18,8 @@ from ingestor.services.processor.loaded.service import LoadedRowsService
 from ingestor.services.processor.pipelines import reference, table_name
 from ingestor.services.processor.ports import DryRunTables, Pipelines, Tables
 from ingestor.services.processor.undo import UndoService
+from ingestor.services.processor.verification.service import VerificationService
+from ingestor.services.processor.verification.wire import MOST_SAMPLE, verification_messages
 from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
 from ingestor.wire import notice_message, reading_message, rejected_message
@@ -38,6 +40,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         dry_runs: DryRunTables,
         tables: Tables,
         loaded: LoadedRowsService,
+        verification: VerificationService,
         documents: DocumentChecks,
         work: DryRunWork,
         *,
@@ -54,6 +57,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         self._dry_runs = dry_runs
         self._tables = tables
         self._loaded = loaded
+        self._verification = verification
 
     async def DescribeTable(
         self, request: processor_pb2.DescribeTableRequest, context: Context
@@ -93,6 +97,21 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
             table_rows=total,
             process_rows=own,
         )
+
+    async def VerifyProcess(
+        self, request: processor_pb2.VerifyProcessRequest, context: Context
+    ) -> AsyncIterator[processor_pb2.VerifyProcessResponse]:
+        process_id = read_uuid("process_id", request.process_id)
+        if not 0 <= request.sample_rows <= MOST_SAMPLE:
+            raise wrong("sample_rows", f"must be from 0 to {MOST_SAMPLE}")
+        async for message in verification_messages(self._verification, process_id, request.sample_rows):
+            yield message
+
+    async def GetReceiptKey(
+        self, request: processor_pb2.GetReceiptKeyRequest, context: Context
+    ) -> processor_pb2.GetReceiptKeyResponse:
+        key = self._verification.key
+        return processor_pb2.GetReceiptKeyResponse(public_key_pem=key.public_pem, key_id=key.key_id)
 
     async def UndoProcess(
         self, request: processor_pb2.UndoProcessRequest, context: Context

@@ -87,7 +87,9 @@ class Repaired:
 class BatchOutcome:
     """What became of a batch; counts are rows. `rows` are in order. Every failed row that is not among them
     has the error `error`. `displaced` are rows of other batches of the process. `notices` are about rows of
-    the batch, by their numbers in the file."""
+    the batch, by their numbers in the file. `lines` is where the rows begin that may be displaced later: for
+    positions in the batch, ascending, by how many lines the rows from there on are later than if each row
+    were one line; None if no row can be displaced."""
 
     key: BatchKey
     default_state: DefaultState
@@ -99,6 +101,7 @@ class BatchOutcome:
     repaired: Repaired | None = None
     displaced: tuple[DisplacedRow, ...] = ()
     notices: tuple[Notice, ...] = ()
+    lines: tuple[tuple[int, int], ...] | None = None
 
     def to_bytes(self) -> bytes:
         """As bytes, for the marker."""
@@ -126,12 +129,17 @@ class BatchOutcome:
                 Notice(code, text, count, tuple(numbers))
                 for code, text, count, numbers in (more[2] if len(more) > 2 else ())
             ),
+            _lines(more[3] if len(more) > 3 else None),
         )
 
 
 def _values(made: Any) -> list[Any]:
     """The values of a dataclass, in order (`astuple` takes far longer, since it copies them deeply)."""
     return [getattr(made, name) for name in made.__slots__]
+
+
+def _lines(found: Iterable[Any] | None) -> tuple[tuple[int, int], ...] | None:
+    return None if found is None else tuple((position, lines) for position, lines in found)
 
 
 def _rejected(rows: Iterable[Any]) -> tuple[RejectedRow, ...]:
@@ -146,9 +154,10 @@ def outcome_of(
     rejected: Iterable[RejectedRow],
     repaired: Repaired | None = None,
     notices: Iterable[Notice] = (),
+    lines: tuple[tuple[int, int], ...] | None = None,
 ) -> BatchOutcome:
     """The outcome of a batch whose rows were loaded, except those that were rejected or that the sink
-    refused, with the reader's notices."""
+    refused, with the reader's notices and the lines of its rows."""
     rows = sorted(rejected, key=lambda row: row.row_number)
     skipped = sum(row.state == "skipped" for row in rows)
     failed = len(rows) - skipped
@@ -161,6 +170,7 @@ def outcome_of(
         tuple(rows),
         repaired=repaired,
         notices=tuple(notices),
+        lines=lines,
     )
 
 

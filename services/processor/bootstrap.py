@@ -39,6 +39,8 @@ from ingestor.services.processor.adapters.postgres.markers import PgHandedBack, 
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
+from ingestor.services.processor.adapters.verification.grpc_statements import GrpcStatements
+from ingestor.services.processor.adapters.verification.pg_table import PgVerifiedTables
 from ingestor.services.processor.api import ProcessorApi
 from ingestor.services.processor.checks.isolated import IsolatedChecks
 from ingestor.services.processor.dead_letters.handler import DeadHandler
@@ -47,6 +49,7 @@ from ingestor.services.processor.loaded.service import LoadedRowsService
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
+from ingestor.services.processor.verification.service import VerificationService
 from ingestor.services.processor.worker import QueueWorker, RowsHandler
 from ingestor.stores.open import open_store
 from ingestor.v1 import processor_pb2_grpc
@@ -66,7 +69,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                 service="processor",
                 schema="processor",
                 size=settings.connections,
-                sessions=settings.dry_runs,
+                sessions=settings.sessions,
                 usual_path=True,
                 prepare=row_security,
             )
@@ -88,11 +91,11 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         processes = await stack.enter_async_context(
             open_processes(WORK, most=settings.check_processes, memory_bytes=settings.check_memory_bytes)
         )
+        aws = AwsRequests(registry)
+        store = await stack.enter_async_context(open_store(settings, aws.observe))
         if settings.works:
-            aws = AwsRequests(registry)
             sqs = await stack.enter_async_context(open_sqs(settings))
             aws.observe(sqs)
-            store = await stack.enter_async_context(open_store(settings, aws.observe))
             keys = settings.keyring()
             rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds, keys)
             dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
@@ -128,6 +131,16 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             processes_of = GrpcProcesses(status)
             undos = UndoService(Undos(pool, tenants), processes_of, pipelines)
             loaded = LoadedRowsService(PgLoadedTables(tenants, settings.schemas), processes_of, pipelines)
+            verification = VerificationService(
+                GrpcStatements(status, orchestrator),
+                processes_of,
+                pipelines,
+                PgVerifiedTables(tenants, settings.schemas),
+                store,
+                SystemClock(),
+                settings.signing_key(),
+                most=settings.verifications,
+            )
             tables = PgDryRunTables(
                 tenants, settings.dry_runs, settings.schemas, reserved=settings.dry_runs // 2
             )
@@ -137,6 +150,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                 tables,
                 PgTables(tenants, settings.schemas),
                 loaded,
+                verification,
                 DocumentChecks(processes, settings.check_seconds),
                 DryRunWork(processes, settings.check_seconds),
                 idle_seconds=settings.dry_run_idle_seconds,

@@ -60,6 +60,13 @@ def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRow
     return check_table(batch, parse(batch, data, pipeline), pipeline)
 
 
+def line_shifts(table: TextTable) -> tuple[tuple[int, int], ...]:
+    """Where the rows of a batch begin, as in BatchOutcome.lines."""
+    later = table.line_index - table.row_index
+    changes = np.flatnonzero(np.diff(later, prepend=0))
+    return tuple(zip(table.row_index[changes].tolist(), later[changes].tolist(), strict=True))
+
+
 def parse(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> TextTable:
     """The records of a batch. Raises ValueError when the data do not match it."""
     with stage("parse"), span("parse"):

@@ -32,6 +32,7 @@ from ingestor.services.processor.batches import (
 from ingestor.services.processor.checks.port import Checks, ThreadChecks
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
+    TABLE_SINK,
     Applied,
     Disposition,
     GoodRows,
@@ -47,6 +48,7 @@ from ingestor.services.processor.ports import (
 )
 from ingestor.services.processor.reading import (
     failed_rows,
+    line_shifts,
     pipeline_of_text,
     read_batch,
     refused_rows,
@@ -137,16 +139,20 @@ class BatchService:
         if batch.repairs:
             await self._repair(batch, batch.repairs, data, pipeline, checks)
             return
+        table = table_of(pipeline)
+        sink = sink_of(pipeline)
+        text = await checks.parse(batch, data, pipeline)
         checked = await checks.check(
-            await checks.parse(batch, data, pipeline), batch.columns, pipeline_of_text(batch, pipeline),
-            typed=batch.typed_cells,
-        )  # fmt: skip
+            text, batch.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells
+        )
+        displaces = sink == TABLE_SINK and not table.upsert  # see the port of tables
+        lines = line_shifts(text) if displaces else None
         numbers = checked.good_index + key.range.first_row
-        rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
+        rows = GoodRows(table, checked.good, numbers, sink)
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             found = refused_rows(read_batch(batch, data), checked.good_index, refused) if refused else ()
-            return outcome_of(key, [*checked.rejected, *found], notices=checked.notices)
+            return outcome_of(key, [*checked.rejected, *found], notices=checked.notices, lines=lines)
 
         def give_up(error: RowError) -> BatchOutcome:
             return failed_outcome(key, error)

@@ -15,6 +15,8 @@ from ingestor.runs import RejectedRun
 from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid, write_time, wrong
 from ingestor.runtime.observability.spans import note
 from ingestor.services.status.ledger import Batch, Outcome
+from ingestor.services.status.outcomes.spans import OutcomeReader
+from ingestor.services.status.outcomes.wire import outcome_messages
 from ingestor.services.status.overview import Piece
 from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
 from ingestor.services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
@@ -183,8 +185,20 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
 class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
     """See LedgerService in protos/ingestor/internal/v1/ledger.proto."""
 
-    def __init__(self, service: StatusService) -> None:
+    def __init__(self, service: StatusService, outcomes: OutcomeReader) -> None:
         self._service = service
+        self._outcomes = outcomes
+
+    async def ListOutcomes(
+        self, request: ledger_pb2.ListOutcomesRequest, context: Context
+    ) -> AsyncIterator[ledger_pb2.ListOutcomesResponse]:
+        process = await self._service.process(read_uuid("process_id", request.process_id))
+        process_id, ended, rows = process.info.process_id, process.terminal, not process.expired
+        found = await self._outcomes.after(process_id, 0, ended=ended, rows=rows)
+        while found is not None:
+            for message in outcome_messages(found):
+                yield message
+            found = await self._outcomes.after(process_id, found.batch.number, ended=ended, rows=rows)
 
     async def RecordOutcomes(
         self, request_iterator: AsyncIterator[ledger_pb2.RecordOutcomesRequest], context: Context
@@ -219,7 +233,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
             error = row_error(header.error) if header.HasField("error") else None
             outcome = Outcome(
                 _batch(header.batch), RowState(header.default_state), header.succeeded, header.failed,
-                header.skipped,
+                header.skipped, _lines(header),
             )  # fmt: skip
         except ValueError as problem:
             raise wrong("header", str(problem)) from problem
@@ -384,6 +398,12 @@ def _range(batch: Batch) -> common_pb2.BatchRange:
         batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
         first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
     )  # fmt: skip
+
+
+def _lines(header: ledger_pb2.OutcomeHeader) -> tuple[tuple[int, int], ...] | None:
+    if not header.HasField("lines"):
+        return None
+    return tuple((shift.position, shift.lines) for shift in header.lines.shifts)
 
 
 def _row(row: Row) -> status_pb2.Row:

@@ -30,6 +30,7 @@ from ingestor.services.status.adapters.access.pg_audit import PgAuditRecords
 from ingestor.services.status.adapters.access.pg_keys import PgKeys
 from ingestor.services.status.adapters.access.pg_members import PgMembers
 from ingestor.services.status.adapters.access.pg_tenants import PgTenants
+from ingestor.services.status.adapters.outcomes.pg_outcomes import PgOutcomes
 from ingestor.services.status.adapters.pg_changes import PgChanges
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_outbox import PgOutbox
@@ -106,7 +107,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         def register(server: grpc.aio.Server) -> None:
             status_pb2_grpc.add_StatusServiceServicer_to_server(StatusApi(service), server)
             access_pb2_grpc.add_AccessServiceServicer_to_server(AccessApi(access), server)
-            ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerApi(service), server)
+            ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerApi(service, PgOutcomes(pool)), server)
 
         yield Service(
             register=register,

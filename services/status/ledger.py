@@ -5,6 +5,7 @@ These functions are pure: adapters store the account and the batches, and call t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -33,13 +34,24 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a batch; the counts are rows."""
+    """The outcome of a batch; the counts are rows. `lines` tells where its rows begin: for positions in it,
+    ascending, by how many lines the rows from there on are later than if each row were one line. None: that
+    is not told."""
 
     batch: Batch
     default_state: RowState  # of the rows without own records
     succeeded: int
     failed: int
     skipped: int
+    lines: tuple[tuple[int, int], ...] | None = None
+
+    def line_of(self, row_number: int) -> int:
+        """The line on which a row begins; 0 if that is not told."""
+        if self.lines is None:
+            return 0
+        position = row_number - self.batch.first_row
+        at = bisect_right(self.lines, position, key=lambda shift: shift[0])
+        return self.batch.first_line + position + (self.lines[at - 1][1] if at else 0)
 
     def __post_init__(self) -> None:
         """Check that every row has one outcome, unless the batch is UNPROCESSED."""

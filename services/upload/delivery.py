@@ -34,7 +34,8 @@ from ingestor.services.upload.ports import (
     Processes,
     Uploads,
 )
-from ingestor.services.upload.uploads import Content, Delivery, text_key
+from ingestor.services.upload.uploads import Content, Delivery
+from ingestor.stores.keys import text_key
 from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UnreadableFileError
 

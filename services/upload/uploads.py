@@ -75,8 +75,3 @@ class Delivery:
     repair: Repair | None = None  # set when the file is a repair file
     traceparent: str | None = None  # of the call that completed the upload
     failures: int = 0  # attempts that failed for a reason that may repeat
-
-
-def text_key(file_key: str) -> str:
-    """Key of a file's conversion."""
-    return f"{file_key}-text"

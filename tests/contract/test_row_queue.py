@@ -16,9 +16,9 @@ from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import MAX_MESSAGE_BYTES, ensure_queues
 from ingestor.runtime.observability.tracing import continue_trace
 from ingestor.runtime.settings import QueueSettings
-from ingestor.services.orchestrator.adapters import sqs_rows as sqs_out
 from ingestor.services.orchestrator.adapters.sqs_depths import SqsDepths
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
+from ingestor.services.orchestrator.dispatch import wire as wire_out
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout, RetriedRows
 from ingestor.services.orchestrator.ports import Depth, Message, Packed, TooLargeError
 from ingestor.services.processor.adapters import sqs_rows as sqs_in
@@ -111,7 +111,7 @@ async def test_only_a_newer_release_can_read_it(ends: Ends, monkeypatch: pytest.
         pytest.skip("a fake has no format")
     tomorrow = replace(BATCHES, since={**BATCHES.since, "RowBatch.normal_form": BATCHES.version + 1})
     with monkeypatch.context() as patching:
-        patching.setattr(sqs_out, "BATCHES", tomorrow)
+        patching.setattr(wire_out, "BATCHES", tomorrow)
         await ends.out.send(ends.out.pack(message(b"x")))
         plain = Message(FILE, replace(CONTENT, normal_form=False), LAYOUT, BATCH, b"x")
         await ends.out.send(ends.out.pack(plain))

@@ -14,7 +14,8 @@ from ingestor.access import scope
 from ingestor.outcomes import Notice
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
-from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState, text_key
+from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState
+from ingestor.stores.keys import text_key
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:

@@ -18,6 +18,11 @@ ROWS = 150_000
 KEYS = 50_021  # a prime: a key comes again after so many rows, in another batch
 
 
+def _gap(number: int) -> str:
+    """Every thousandth record has two lines."""
+    return "\n" if number % 1000 == 0 else " "
+
+
 @pytest.fixture
 def pair(two: Suite) -> Suite:
     """A suite of two processors."""
@@ -33,7 +38,7 @@ async def test_the_first_row_of_each_key_is_loaded(pair: Suite, tmp_path: Path) 
     with source.open("w", encoding="utf-8") as file:
         file.write("id,name,amount\n")
         file.writelines(
-            f'{key},"row {number}, of a file with {number * 2654435761 % 2**32:08x}",{number}.25\n'
+            f'{key},"row {number},{_gap(number)}of a file: {number * 2654435761 % 2**32:08x}",{number}.25\n'
             for number, key in enumerate(keys, 1)
         )
     process = start(pair, source, write_pipeline(tmp_path, "first_rows"))
@@ -77,8 +82,10 @@ async def test_the_first_row_of_each_key_is_loaded(pair: Suite, tmp_path: Path) 
     groups = pair.json("errors", process)["groups"]
     assert [(group["code"], group["count"]) for group in groups] == [("primary-key", ROWS - KEYS)]
     # It was put to the test: rows were displaced, before or after their batches were told.
-    displaced = [row for row in failed if row["line"] is None]
+    displaced = [row for row in failed if not row["cells"]]
     assert displaced
+    # Each has the line on which its record begins.
+    assert [row["line"] for row in failed] == [row["row"] + 1 + (row["row"] - 1) // 1000 for row in failed]
     assert pair.json("row", process, str(displaced[0]["row"]))["state"] == "FAILED"
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from ingestor.access import scope
 from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.services.upload.ports import Deliveries, NoRoomError, ProcessRecords, Uploads
-from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
+from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
+from ingestor.stores.keys import text_key
 from tests.fakes.limits.quotas import MemoryUsage
 
 

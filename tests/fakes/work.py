@@ -21,11 +21,17 @@ class Here(Processes):
 
 
 def processor_api(
-    pipelines: Any, undos: Any, dry_runs: Any, tables: Any, loaded: Any = None, **limits: float
+    pipelines: Any,
+    undos: Any,
+    dry_runs: Any,
+    tables: Any,
+    loaded: Any = None,
+    verification: Any = None,
+    **limits: float,
 ) -> ProcessorApi:
     """The processor's API, whose work is done here."""
     seconds = {"idle_seconds": 30.0, "most_seconds": 60.0, **limits}
-    return ProcessorApi(pipelines, undos, dry_runs, tables, loaded, DOCUMENTS, WORK, **seconds)
+    return ProcessorApi(pipelines, undos, dry_runs, tables, loaded, verification, DOCUMENTS, WORK, **seconds)
 
 
 DOCUMENTS = DocumentChecks(Here(), 10)

@@ -17,8 +17,9 @@ from prometheus_client import CollectorRegistry
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
 from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.adapters.subprocess_converter import ConverterLimits, SubprocessConverter
-from ingestor.services.upload.uploads import Upload, UploadState, text_key
+from ingestor.services.upload.uploads import Upload, UploadState
 from ingestor.stores.disk import DiskFileStore
+from ingestor.stores.keys import text_key
 from ingestor.stores.open import for_work
 from ingestor.stores.port import StoreFullError
 from tests.fakes.store import MemoryFileStore

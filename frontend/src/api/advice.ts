@@ -201,6 +201,15 @@ export const BY_REASON: Readonly<Record<string, Advice>> = {
   },
   CONVERSION_NEEDED: DEFECT,
   TOO_MANY_DRY_RUNS: BUSY,
+  TOO_MANY_VERIFICATIONS: BUSY,
+  PROCESS_CHANGED: {
+    title: "The process was changed meanwhile",
+    advice: "Verify it again.",
+  },
+  NO_RECEIPT_KEY: {
+    title: "Receipts are not signed",
+    advice: "Ask your administrator to set a key for receipts.",
+  },
   DRY_RUN_IDLE: BUSY,
   DRY_RUN_TOO_LONG: TOO_COMPLEX,
   DRY_RUN_TOO_COMPLEX: TOO_COMPLEX,

@@ -10,15 +10,12 @@ import zstandard
 from opentelemetry.trace import SpanKind
 
 from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
-from ingestor.formats import BATCHES
-from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws.clients import aws_errors
 from ingestor.runtime.aws.queues import MAX_MESSAGE_BYTES
 from ingestor.runtime.observability.spans import span
 from ingestor.runtime.observability.tracing import TRACEPARENT, current_traceparent
+from ingestor.services.orchestrator.dispatch.wire import batch_message, bounds_of
 from ingestor.services.orchestrator.ports import Message, Packed, RowQueue, TooLargeError
-from ingestor.tabular.options import parse_options
-from ingestor.v1 import common_pb2
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -42,56 +39,14 @@ class SqsRows(RowQueue):
         return self._url
 
     def pack(self, message: Message) -> Packed:
-        file, batch = message.file, message.batch
-        bounds = {
-            "batch_number": batch.number,
-            "first_row": batch.first_row,
-            "row_count": batch.row_count,
-            "first_line": batch.first_line,
-            "byte_start": batch.byte_start,
-            "byte_end": batch.byte_end,
-        }
-        # Only delimited text, whose dialect is one of ours, has these options.
-        options = parse_options(message.content.dialect)
-        row_batch = queue_pb2.RowBatch(
-            process_id=file.process_id,
-            tenant=file.tenant,
-            range=common_pb2.BatchRange(**bounds),
-            columns=message.layout.columns,
-            pipeline=file.pipeline,
-            pipeline_version=file.pipeline_version,
-            delimiter=message.layout.delimiter,
-            quote=message.layout.quote,
-            normal_form=message.content.normal_form,
-            drop_empty_cells=options.extra_empty_cells == "drop",
-            quoted_is_text=options.empty_quoted == "text",
-            typed_cells=bool(file.pipeline) and message.typed_cells,
-        )
-        if file.repairs:
-            retried = batch.retried
-            row_batch.repairs.CopyFrom(
-                queue_pb2.RepairedRows(
-                    process_id=file.repairs,
-                    columns=message.repaired,
-                    rows=retried.rows if retried else (),
-                    first_row=retried.first_row if retried else 0,
-                )
-            )
-        if message.data is None:
-            row_batch.stored.CopyFrom(
-                queue_pb2.FileSlice(
-                    file_key=message.content.file_key, byte_start=batch.byte_start, byte_end=batch.byte_end
-                )
-            )
-        else:
-            row_batch.data = message.data
-        row_batch.reader_version = BATCHES.needed(row_batch)
+        row_batch = batch_message(message)
         body = base64.b64encode(
             zstandard.ZstdCompressor(level=_LEVEL).compress(row_batch.SerializeToString())
         )
         if len(body) > MAX_BODY_BYTES:
             raise TooLargeError
-        attributes = {name: str(value) for name, value in bounds.items()}
+        file, batch = message.file, message.batch
+        attributes = {name: str(value) for name, value in bounds_of(batch).items()}
         return Packed(
             body.decode("ascii"), {"process_id": file.process_id, "tenant": file.tenant, **attributes}
         )

@@ -168,9 +168,15 @@ def _header(outcome: BatchOutcome) -> ledger_pb2.OutcomeHeader:
         repairs_process_id=outcome.repaired.process_id if outcome.repaired else "",
         repaired_rows=outcome.repaired.rows if outcome.repaired else (),
         notices=map(notice_message, outcome.notices),
+        lines=_lines(outcome.lines) if outcome.lines is not None else None,
     )  # fmt: skip
     header.reader_version = OUTCOMES.needed(header)
     return header
+
+
+def _lines(lines: Sequence[tuple[int, int]]) -> ledger_pb2.RowLines:
+    shifts = [ledger_pb2.LineShift(position=position, lines=later) for position, later in lines]
+    return ledger_pb2.RowLines(shifts=shifts)
 
 
 def _fitting(row: RejectedRow) -> processor_pb2.RejectedRow:

@@ -66,25 +66,10 @@ class SqsRows(RowQueue):
         except (binascii.Error, ValueError, zstandard.ZstdError, DecodeError) as error:
             raise UnreadableBatchError(f"{type(error).__name__}: {error}") from error
         BATCHES.check(message.reader_version)
-        key = BatchKey(message.process_id, message.tenant, _range(message.range))
-        if key != delivery.key:  # dead letters are settled by their attributes
+        batch = row_batch(message)
+        if batch.key != delivery.key:  # dead letters are settled by their attributes
             raise UnreadableBatchError("the attributes name another batch than the body")
-        stored = message.stored if message.HasField("stored") else None
-        return RowBatch(
-            key,
-            tuple(message.columns),
-            message.pipeline,
-            message.pipeline_version,
-            message.delimiter or ",",
-            message.data,
-            StoredSlice(stored.file_key, stored.byte_start, stored.byte_end) if stored else None,
-            message.quote or '"',
-            message.normal_form,
-            _repaired(message.repairs) if message.HasField("repairs") else None,
-            message.drop_empty_cells,
-            message.quoted_is_text,
-            message.typed_cells,
-        )
+        return batch
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
         try:
@@ -122,11 +107,32 @@ def _receipt_is_old(error: ClientError) -> bool:
     return any(word in code for word in ("ReceiptHandle", "MessageNotInflight", "InvalidParameterValue"))
 
 
+def row_batch(message: queue_pb2.RowBatch) -> RowBatch:
+    """The batch in a message."""
+    stored = message.stored if message.HasField("stored") else None
+    return RowBatch(
+        BatchKey(message.process_id, message.tenant, bounds_in(message.range)),
+        tuple(message.columns),
+        message.pipeline,
+        message.pipeline_version,
+        message.delimiter or ",",
+        message.data,
+        StoredSlice(stored.file_key, stored.byte_start, stored.byte_end) if stored else None,
+        message.quote or '"',
+        message.normal_form,
+        _repaired(message.repairs) if message.HasField("repairs") else None,
+        message.drop_empty_cells,
+        message.quoted_is_text,
+        message.typed_cells,
+    )
+
+
 def _repaired(rows: queue_pb2.RepairedRows) -> RepairedRows:
     return RepairedRows(rows.process_id, tuple(rows.columns), tuple(rows.rows), rows.first_row)
 
 
-def _range(bounds: common_pb2.BatchRange) -> BatchRange:
+def bounds_in(bounds: common_pb2.BatchRange) -> BatchRange:
+    """The boundaries in a message."""
     return BatchRange(
         bounds.batch_number, bounds.first_row, bounds.row_count, bounds.first_line, bounds.byte_start,
         bounds.byte_end,

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Any
 
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.services.status.adapters.pg_account import Work
 from ingestor.services.status.adapters.pg_rows import FIND_ROWS
 from ingestor.services.status.adapters.pg_values import errors_from, errors_json
-from ingestor.services.status.ledger import Batch
+from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
 
-_REPORTED = "unnest($2::bigint[], $3::jsonb[]) AS reported (row_number, errors)"
+_REPORTED = "unnest($2::bigint[], $3::jsonb[], $5::bigint[]) AS reported (row_number, errors, line_number)"
+
+# The batches of rows that tell where their rows begin.
+_LINES = """
+SELECT b.first_row, b.row_count, b.first_line, b.shift_positions, b.shift_lines FROM batches b
+WHERE b.process_id = $1 AND b.shift_positions IS NOT NULL AND b.batch_number IN (
+    SELECT found.batch_number FROM unnest($2::bigint[]) AS n (number) CROSS JOIN LATERAL (
+        SELECT batch_number FROM batches WHERE process_id = $1 AND first_row <= n.number
+        ORDER BY first_row DESC LIMIT 1) found)
+"""
+_AT_ONCE = 20
 
 # Sets reported rows that have SUCCEEDED to FAILED: their own records, the counts of their batches and of
 # errors. Returns their number.
 _FAIL = f"""
 WITH found AS (
-    SELECT f.row_number, f.batch_number, reported.errors
+    SELECT f.row_number, f.batch_number, reported.errors, reported.line_number
     FROM ({FIND_ROWS}) f JOIN {_REPORTED} ON reported.row_number = f.row_number
     WHERE f.state = {int(RowState.SUCCEEDED)}),
 written AS (
     INSERT INTO row_exceptions
         (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-    SELECT $1, row_number, 0, batch_number, $4, {int(RowState.FAILED)}, errors, '{{}}' FROM found
+    SELECT $1, row_number, line_number, batch_number, $4, {int(RowState.FAILED)}, errors, '{{}}' FROM found
     ON CONFLICT (process_id, row_number) DO UPDATE
-        SET state = excluded.state, errors = excluded.errors, cells = excluded.cells),
+        SET state = excluded.state, errors = excluded.errors, cells = excluded.cells,
+            line_number = excluded.line_number),
 counted AS (
     UPDATE batches b SET succeeded = b.succeeded - c.count, failed = b.failed + c.count
     FROM (SELECT batch_number, count(*) AS count FROM found GROUP BY batch_number) c
@@ -67,22 +78,36 @@ async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
         return 0
     numbers = [row.row_number for row in rows]
     errors = [errors_json([row.error]) for row in rows]
-    arguments = (work.process_id, numbers, errors, work.tenant)
+    lines = await _lines(work, numbers)
+    arguments = (work.process_id, numbers, errors, work.tenant, [lines.get(number, 0) for number in numbers])
     await work.connection.execute(_KEEP, *arguments)
     return int(await work.connection.fetchval(_FAIL, *arguments))
 
 
-async def displaced_before(work: Work, batch: Batch) -> list[RejectedRow]:
+async def _lines(work: Work, numbers: Sequence[int]) -> dict[int, int]:
+    """The lines of rows whose batches tell them."""
+    found: dict[int, int] = {}
+    ordered = sorted(numbers)
+    async for batch in work.connection.cursor(_LINES, work.process_id, ordered, prefetch=_AT_ONCE):
+        first, count = batch["first_row"], batch["row_count"]
+        start, end = bisect_left(ordered, first), bisect_left(ordered, first + count)
+        for number in ordered[start:end]:
+            at = bisect_right(batch["shift_positions"], number - first)
+            shift = batch["shift_lines"][at - 1] if at else 0
+            found[number] = batch["first_line"] + number - first + shift
+    return found
+
+
+async def displaced_before(work: Work, outcome: Outcome) -> list[RejectedRow]:
     """Take the rows of a batch that were displaced before its outcome arrived, by number, to add them to that
     outcome."""
+    batch = outcome.batch
     found = await work.connection.fetch(
         _TAKE, work.process_id, batch.first_row, batch.first_row + batch.row_count
     )  # fmt: skip
-    return _failed(found)
-
-
-def _failed(found: Sequence[Any]) -> list[RejectedRow]:
     return [
-        RejectedRow(row["row_number"], 0, "failed", errors_from(row["errors"]), ())
+        RejectedRow(
+            row["row_number"], outcome.line_of(row["row_number"]), "failed", errors_from(row["errors"]), ()
+        )
         for row in sorted(found, key=lambda row: int(row["row_number"]))
     ]

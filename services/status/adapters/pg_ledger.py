@@ -51,7 +51,7 @@ SELECT $1, $2, $3, * FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[
 
 _OUTCOME = """
 UPDATE batches SET processed_at = clock_timestamp(), default_state = $3, succeeded = $4, failed = $5,
-       skipped = $6, error = $7
+       skipped = $6, error = $7, shift_positions = $8, shift_lines = $9
 WHERE process_id = $1 AND batch_number = $2
 """
 
@@ -162,7 +162,7 @@ class PgLedger(Ledger):
             if work.expired or await self._dispatch(work, outcome.batch):
                 return False
             number = outcome.batch.number
-            displaced_early = await displaced_before(work, outcome.batch)
+            displaced_early = await displaced_before(work, outcome)
             outcome, rows = with_displaced(outcome, rows, runs, displaced_early)
             await work.connection.execute(
                 _OUTCOME,
@@ -173,6 +173,7 @@ class PgLedger(Ledger):
                 outcome.failed,
                 outcome.skipped,
                 error_json(error) if error else None,
+                *_shifts(outcome),
             )
             await insert_rows(
                 work, number, rows,
@@ -230,6 +231,12 @@ async def _lock_parent(work: Work, process_id: str) -> None:
         raise FailedPreconditionError(
             "RECORDS_EXPIRED", f"The records of process {process_id} have been removed."
         )
+
+
+def _shifts(outcome: Outcome) -> tuple[list[int] | None, list[int] | None]:
+    if outcome.lines is None:
+        return None, None
+    return [position for position, _ in outcome.lines], [lines for _, lines in outcome.lines]
 
 
 def _rows_of(runs: Sequence[RejectedRun]) -> list[RejectedRow]:

@@ -14,7 +14,8 @@ from ingestor.reports import OriginalTable
 from ingestor.runtime.observability.tracing import current_traceparent
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.upload.ports import Deliveries, NoRoomError, ProcessRecords, Uploads
-from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
+from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
+from ingestor.stores.keys import text_key
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection, PgPool

@@ -23,7 +23,8 @@ from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.converter.settings import ConversionSettings
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector, TemporaryFiles
-from ingestor.services.upload.uploads import Content, Upload, text_key
+from ingestor.services.upload.uploads import Content, Upload
+from ingestor.stores.keys import text_key
 from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits

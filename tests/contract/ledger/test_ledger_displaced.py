@@ -217,3 +217,30 @@ async def test_displaced_rows_of_an_expired_process_are_ignored(pool_of: OpenPoo
     late = Outcome(Batch(2, 11, 10, 12, 9, 18), S, 10, 0, 0)
     assert not await pg.record(process, late, None, [], None, [DisplacedRow(3, taken(1))])
     assert await pool.fetchval("SELECT count(*) FROM displaced_rows") == 0
+
+
+@pytest.mark.parametrize("own_first", [True, False])
+async def test_a_displaced_row_has_its_line(pool_of: OpenPool, own_first: bool) -> None:
+    """Whichever outcome comes first: that of its own batch, or that of the batch that displaces it."""
+    pool = await pool_of("status")
+    writer, reader = PgLedger(pool), PgLedgerReader(pool)
+    process = str(uuid.uuid4())
+    # Rows 4 to 7 begin on lines 11, 12, 15 and 16.
+    own = Outcome(Batch(2, 4, 4, 11, 50, 90), S, 4, 0, 0, ((2, 2),))
+    first = Outcome(Batch(1, 1, 3, 2, 5, 50), S, 3, 0, 0)
+    displaced = [DisplacedRow(5, taken(1)), DisplacedRow(7, taken(2))]
+    for outcome, rows in ((own, []), (first, displaced))[:: 1 if own_first else -1]:
+        await writer.record(process, outcome, None, [], displaced=rows)
+    found = [await reader.row(process, number) for number in (5, 7)]
+    assert [(row.line_number, row.state) for row in found if row] == [(12, F), (16, F)]
+
+
+async def test_without_lines_a_displaced_row_has_none(pool_of: OpenPool) -> None:
+    """As of a processor of an older release."""
+    pool = await pool_of("status")
+    process = str(uuid.uuid4())
+    await PgLedger(pool).record(process, Outcome(Batch(2, 4, 4, 11, 50, 90), S, 4, 0, 0), None, [])
+    first = Outcome(Batch(1, 1, 3, 2, 5, 50), S, 3, 0, 0)
+    await PgLedger(pool).record(process, first, None, [], displaced=[DisplacedRow(5, taken(1))])
+    row = await PgLedgerReader(pool).row(process, 5)
+    assert row is not None and (row.line_number, row.state) == (0, F)

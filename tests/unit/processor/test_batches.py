@@ -45,9 +45,12 @@ from ingestor.services.processor.ports import (
     TableLockedError,
     TooManyTablesError,
 )
+from ingestor.services.processor.reading import line_shifts
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import QueueWorker, RowsHandler
 from ingestor.tabular.options import parse_options
+from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.records.syntax import Dialect
 from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.pipelines import MemoryCatalogue
@@ -349,6 +352,8 @@ def test_an_outcome_is_kept_as_it_is(
     assert BatchOutcome.from_bytes(outcome.to_bytes()) == outcome
     displacing = replace(outcome, displaced=tuple(displaced))
     assert BatchOutcome.from_bytes(displacing.to_bytes()) == displacing
+    with_lines = replace(outcome, lines=((1, 2), (5, 4)))
+    assert BatchOutcome.from_bytes(with_lines.to_bytes()) == with_lines
     older = json.loads(outcome.to_bytes())[:-1]  # a marker from before rows were displaced
     assert BatchOutcome.from_bytes(json.dumps(older).encode()) == outcome
 
@@ -763,3 +768,17 @@ async def test_a_batch_that_was_loaded_just_before_its_process_was_deleted(suite
     await service.apply(suite.batch())
     assert status.processes == {}
     assert list(suite.sink.markers.values()) == [None]
+
+
+@pytest.mark.parametrize(
+    ("text", "shifts"),
+    [
+        ("1,a\n2,b\n3,c\n", ()),
+        ('1,a\n2,"b\n\n"\n3,c\n4,"d\n"\n5,e\n', ((2, 2), (4, 3))),
+        ('1,"a\n"\nx\n3,c\n', ((2, 1),)),  # a record that is none in between
+        ("\n1,a\n", ()),
+    ],
+)
+def test_the_lines_of_rows_that_may_be_displaced(text: str, shifts: tuple[tuple[int, int], ...]) -> None:
+    table = read_csv_slice(text.encode(), 2, Dialect(), first_row=4, first_line=9)
+    assert line_shifts(table) == shifts

@@ -23,6 +23,7 @@ import summary from "./summary/Summary.module.css";
 import { SummaryPanel } from "./summary/SummaryPanel";
 import { useErrorGroups, useProcess, useSamples } from "./use-process";
 import { useScrollTo } from "./use-scroll-to";
+import { VerifyMenu } from "./verify/VerifyMenu";
 
 // Tabs that are not visible at first are loaded on demand.
 const RowsTab = lazy(() => import("./rows/RowsTab").then(({ RowsTab }) => ({ default: RowsTab })));
@@ -71,6 +72,7 @@ function Screen({ process, live }: { readonly process: Process; readonly live: r
         actions={
           <>
             <ReportMenu process={process} />
+            <VerifyMenu process={process} />
             <ProcessActions process={process} groups={groups.data ?? []} />
           </>
         }

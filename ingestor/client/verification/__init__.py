@@ -1,0 +1,1 @@
+"""Verifying a process, and the keys of receipts."""

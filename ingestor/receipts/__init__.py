@@ -1,0 +1,1 @@
+"""Receipts: what a verification of a process has found, signed, and checked later without the suite."""
