@@ -49,6 +49,7 @@ from ingestor.services.processor.reading import (
     read_batch,
     read_repair,
     refused_rows,
+    typed_of,
 )
 from ingestor.stores.port import FileReader, ForeignFileError
 from ingestor.tabular.records.slices import bytes_to_read
@@ -161,7 +162,7 @@ class BatchService:
         def check_repair() -> CheckedRows:
             table, skipped = failed_rows(found, states)
             checked = check_rows(
-                table, rows.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells
+                table, rows.columns, pipeline_of_text(batch, pipeline), typed=typed_of(batch)
             )
             # In the order of the repaired process, so that of rows with the same key the first one wins.
             order = np.argsort(numbers[checked.good_index])
