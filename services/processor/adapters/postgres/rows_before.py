@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import asyncpg
 import structlog
 
 from ingestor.runtime.errors import TransientError
@@ -16,7 +17,7 @@ from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres.markers import has_loaded, is_gone
 from ingestor.services.processor.adapters.postgres.table import sql_name, table_now
 from ingestor.services.processor.batches import BatchKey
-from ingestor.services.processor.ports import SinkRefusedError, Table, TableNow
+from ingestor.services.processor.ports import Table, TableNow
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection, PgPool
@@ -50,10 +51,10 @@ class RowsBefore:
             self._known.move_to_end(process)
             return
         try:
-            async with transient_errors("sink", SinkRefusedError.of), self._pool.transaction() as connection:
+            async with transient_errors("sink"), self._pool.transaction() as connection:
                 await connection.execute(_SHORTLY)
                 await _note(connection, key, table)
-        except (SinkRefusedError, TransientError) as error:
+        except (asyncpg.PostgresError, TransientError) as error:
             log.info("rows before not counted", process_id=key.process_id, error=type(error).__name__)
         self._known[process] = None
         if len(self._known) > _MOST_KNOWN:

@@ -25,6 +25,7 @@ from ingestor.services.processor.adapters.postgres.lineage import (
 )
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
+from ingestor.services.processor.adapters.postgres.rows_before import RowsBefore
 from ingestor.services.processor.adapters.postgres.table import (
     check_constraints,
     definition,
@@ -77,11 +78,14 @@ class PgSink(PgMarkers, Sink):
         `schemas`."""
         super().__init__(pool)
         self._schemas = schemas
+        self._before = RowsBefore(pool)
         self._ready: dict[tuple[str, Table], Target] = {}  # by tenant: each has rights of its own
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
+        if not rows.repairs:
+            await self._before.note(key, rows.table)
         try:
             try:
                 with stage("load"):  # of which the end is the commit
