@@ -195,14 +195,14 @@ test("a paused upload sends nothing, and a cancelled one is discarded", async ()
 test("two tabs with the same file take turns", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   const path = writeLarge(folder, "tabs.csv", 8);
-  const first = countSentBytes(page);
+  const first = await countSentBytes(page);
   const fast = await slowDown(page, 120);
   await choose(page, path);
   await expect.poll(() => first.calls).toBeGreaterThan(2);
 
   const other = await context.newPage();
   watch(other, complaints);
-  const second = countSentBytes(other);
+  const second = await countSentBytes(other);
   await other.goto(`${PAGE}/upload`);
   await choose(other, path);
   await other.getByText(/Another tab is sending this file/).waitFor();
