@@ -24,8 +24,8 @@ _LONGEST = 200  # characters of a value
 def field_readings(
     text: TextTable, columns: Sequence[str], pipeline: Pipeline, *, typed: TypedCells = "none"
 ) -> list[FieldReading]:
-    """The readings of the fields in the first rows; `columns` are the labels of the file's columns, `typed` is
-    as for check_rows."""
+    """The readings of the fields in the first rows; `columns` are the labels of the file's columns, `typed`
+    is as for check_rows."""
     columns = pipeline.read_as(columns)
     text = apply_cell_notes(text, columns, pipeline)
     count = min(len(text.row_index), _LOOKED_AT)

@@ -1,8 +1,8 @@
-"""Cells that the file keeps as numbers, dates or truth values: they are what they are, however the pipeline says
-that text is written.
+"""Cells that the file keeps as numbers, dates or truth values: they are what they are, however the pipeline
+says that text is written.
 
-Such a cell comes as plain text: a decimal point and no groups, ISO 8601, true or false. Cells of text that look
-so are marked as words (see ingestor.tabular.words).
+Such a cell comes as plain text: a decimal point and no groups, ISO 8601, true or false. Cells of text that
+look so are marked as words (see ingestor.tabular.words).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ingestor.types.type import Converted, FieldType
 _PLAIN_FORMAT = frozenset(("date", "datetime", "time", "boolean", "integer", "number"))
 
 TypedCells = Literal["none", "marked", "perhaps"]
-"""Whether a table has typed cells: none; all that look so and are not marked as words; those that can be read so,
-since words are not marked (a repair file of a table that has typed cells)."""
+"""Whether a table has typed cells: none; all that look so and are not marked as words; those that can be read
+so, since words are not marked (a repair file of a table that has typed cells)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 It is CSV in UTF-8 with two extra columns in front: `_line`, the line of the original file on which the record
 starts, and `_reject`, empty for a row. For a rejected record `_reject` holds a JSON array [state, code,
 message, cells or null, text], and the columns of the table are null. For a row with notes of cells
-it holds ["cells", [[column from 0, fault, shown], ...]]; a note without a fault and without what is shown marks
-a word (see ingestor.tabular.words). Null is an empty cell without quotes; empty text is `""`.
+it holds ["cells", [[column from 0, fault, shown], ...]]; a note without a fault and without what is shown
+marks a word (see ingestor.tabular.words). Null is an empty cell without quotes; empty text is `""`.
 """
 
 from __future__ import annotations
@@ -240,9 +240,7 @@ class BlockBuilder:
         self._noted: dict[tuple[str, str], list[int]] = {}
         self._count = self._size = 0
 
-    def add(
-        self, line_index: int, cells: Sequence[str | None], size: int, words: Iterable[int] = ()
-    ) -> None:
+    def add(self, line_index: int, cells: Sequence[str | None], size: int, words: Iterable[int] = ()) -> None:
         """Add a row as wide as the table; `size` is its approximate number of characters, `words` are the
         columns with one (see ingestor.tabular.words)."""
         for column in words:

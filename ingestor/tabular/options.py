@@ -273,7 +273,7 @@ class ReadOptions(BaseModel):
 
     @property
     def keeps_types(self) -> bool:
-        """Whether files of the format keep numbers, dates and truth values typed (see ingestor.tabular.words)."""
+        """Whether files of the format keep numbers, dates and truth values typed."""
         return self.format in _KEEP_TYPES
 
     def to_json(self) -> str:

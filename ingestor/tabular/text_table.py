@@ -66,8 +66,8 @@ class TextTable:
     """By row. Of rows that are not in `columns` they mean nothing."""
 
     words: Words = field(default_factory=dict)
-    """Of a file that keeps values typed, the cells of text that look typed; see ingestor.tabular.words. Of rows
-    that are not in `columns` they mean nothing."""
+    """Of a file that keeps values typed, the cells of text that look typed; see ingestor.tabular.words. Of
+    rows that are not in `columns` they mean nothing."""
 
     def row_number(self, position: int) -> int:
         """Number in its file of the row at a position in the columns."""

@@ -1,8 +1,8 @@
 """Cells of text in files that keep numbers, dates and truth values typed, such as workbooks and JSON.
 
-Every cell becomes text. A typed one is written plainly: a decimal point and no groups, ISO 8601, true or false.
-A cell of text that could be taken for that is marked as a word (`TextTable.words`), and so what is not marked
-and looks typed is typed.
+Every cell becomes text. A typed one is written plainly: a decimal point and no groups, ISO 8601, true or
+false. A cell of text that could be taken for that is marked as a word (`TextTable.words`), and so what is not
+marked and looks typed is typed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def words_within(words: Words, records: Int64s) -> dict[int, Int64s]:
 
 
 def marks_of(words: Words, count: int) -> tuple[Int64s, list[tuple[int, ...]]]:
-    """For each of `count` records the place in the list that has its columns with words; the first is none."""
+    """For each of `count` records the place in the list that has its columns with words."""
     code = np.zeros(count, np.int64)
     combinations: list[tuple[int, ...]] = [()]
     for column, rows in sorted(words.items()):

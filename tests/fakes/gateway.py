@@ -89,7 +89,7 @@ class Uploads(upload_pb2_grpc.UploadServiceServicer):
         return upload_pb2.WriteUploadResponse(committed_size=len(self.content))
 
     async def AbortUpload(
-        self, request: upload_pb2.AbortUploadRequest, context: Any
+        self, request: upload_pb2.AbortUploadRequest, context: Context
     ) -> upload_pb2.AbortUploadResponse:
         self.aborted.append(request.upload_id)
         return upload_pb2.AbortUploadResponse()

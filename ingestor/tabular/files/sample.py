@@ -230,8 +230,8 @@ class _Collected:
         sample.cell_notes.extend(
             replace(note, row_index=self.count + note.row_index) for note in table.cell_notes
         )
-        for column, rows in table.words.items():
-            sample.words.setdefault(column, []).append(rows + self.count)
+        for place, rows in table.words.items():
+            sample.words.setdefault(place, []).append(rows + self.count)
         self.count += table.record_count
 
     def sample(self, *, complete: bool) -> Sample:

@@ -96,7 +96,11 @@ class PgLoadedTables(LoadedTables):
         if (exact := await self._counts(of)) is not None:
             found = replace(found, counts=exact)
         try:
-            async with transient_errors("sink"), self._reads.place() as pool, pool.transaction() as connection:
+            async with (
+                transient_errors("sink"),
+                self._reads.place() as pool,
+                pool.transaction() as connection,
+            ):
                 await self._limit(connection)
                 if exact is None and (now := await table_now(connection, sql_name(of.table))) is not None:
                     found = replace(found, about=now.row_count)

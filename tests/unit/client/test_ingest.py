@@ -86,24 +86,26 @@ async def test_a_final_refusal_does_not_say_how_to_resume(
     assert not getattr(caught.value, "__notes__", [])
 
 
+def change_file(path: Path, how: str) -> None:
+    if how == "shrinks":
+        os.truncate(path, 30)
+        return
+    with path.open("r+b" if how == "is written again" else "ab") as file:
+        file.write(b"9,Zoe")
+    moved = path.stat().st_mtime_ns + 1  # two writes may be within one tick of the clock
+    os.utime(path, ns=(moved, moved))
+
+
 @pytest.mark.parametrize("how", ["grows", "shrinks", "is written again"])
 async def test_a_file_that_changes_while_it_is_sent(
     client: AsyncClient, suite: Suite, table: Path, how: str
 ) -> None:
     """Told, and nothing of it is loaded."""
-    content = CONTENT * 100
-    table.write_bytes(content)
+    await asyncio.to_thread(table.write_bytes, CONTENT * 100)
 
     def change(progress: UploadProgress) -> None:
-        if progress.sent != 7:  # after the first piece
-            return
-        if how == "shrinks":
-            os.truncate(table, 30)
-            return
-        with table.open("r+b" if how == "is written again" else "ab") as file:
-            file.write(b"9,Zoe")
-        moved = table.stat().st_mtime_ns + 1  # two writes may be within one tick of the clock
-        os.utime(table, ns=(moved, moved))
+        if progress.sent == 7:  # after the first piece
+            change_file(table, how)
 
     with pytest.raises(FileChangedError, match=r"a\.csv changed while it was sent") as caught:
         await client.ingest(table, on_upload=change)
@@ -113,9 +115,7 @@ async def test_a_file_that_changes_while_it_is_sent(
 
 
 @pytest.mark.parametrize("size", [3, 10_000])
-async def test_a_file_in_memory_that_grows_or_shrinks(
-    client: AsyncClient, suite: Suite, size: int
-) -> None:
+async def test_a_file_in_memory_that_grows_or_shrinks(client: AsyncClient, suite: Suite, size: int) -> None:
     file = io.BytesIO(CONTENT * 100)  # far more than is read ahead
 
     def change(progress: UploadProgress) -> None:

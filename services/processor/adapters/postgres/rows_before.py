@@ -1,7 +1,7 @@
 """Keeps how many rows a table had before a process loaded its first, so that a person sees what became more.
 
-Every instance notes it before it loads a batch of the process, in a transaction of its own. Of several the first
-one counts: whatever one of them loads is committed after that.
+Every instance notes it before it loads a batch of the process, in a transaction of its own. Of several the
+first one counts: whatever one of them loads is committed after that.
 """
 
 from __future__ import annotations
