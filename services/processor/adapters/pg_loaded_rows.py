@@ -10,9 +10,9 @@ import asyncpg
 from ingestor.access.limits.reads import Reads, ReadTooLongError
 from ingestor.reports import CUT
 from ingestor.runtime.postgres.errors import transient_errors
+from ingestor.services.processor.adapters.pg_rows_before import rows_before
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Lineage
-from ingestor.services.processor.adapters.postgres.rows_before import rows_before
 from ingestor.services.processor.adapters.postgres.table import quoted, sql_name, table_now
 from ingestor.services.processor.adapters.postgres.target import OWN_ONLY, check_schema
 from ingestor.services.processor.ports import (

@@ -14,8 +14,8 @@ import pytest
 
 from ingestor.runtime.postgres.pool import PgPool
 from ingestor.services.processor.adapters.pg_loaded_rows import PgLoadedTables
+from ingestor.services.processor.adapters.pg_rows_before import RowsBefore
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
-from ingestor.services.processor.adapters.postgres.rows_before import RowsBefore
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.ports import (
     JSON_SINK,

@@ -13,6 +13,7 @@ from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.observability.spans import Stages, span
 from ingestor.runtime.observability.stages import next_stage, stage
 from ingestor.runtime.postgres.errors import transient_errors
+from ingestor.services.processor.adapters.pg_rows_before import RowsBefore
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
@@ -25,7 +26,6 @@ from ingestor.services.processor.adapters.postgres.lineage import (
 )
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
-from ingestor.services.processor.adapters.postgres.rows_before import RowsBefore
 from ingestor.services.processor.adapters.postgres.table import (
     check_constraints,
     definition,
