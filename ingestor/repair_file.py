@@ -317,6 +317,7 @@ class _Rows:
             row_index=block.row_index[good],
             line_index=block.line_index[good],
             rejected=sorted(rejected, key=lambda record: record.row_number),
+            words={},  # other columns
         )
 
     def _plain(self, column: pa.StringArray) -> pa.StringArray:

@@ -61,15 +61,30 @@ export async function startAsRows(page: Page): Promise<void> {
   await page.waitForURL(/\/processes\//);
 }
 
-/** Counts the bytes of a page's WriteChunk calls as they are sent. */
-export function countSentBytes(page: Page): { bytes: number; calls: number } {
+/** Counts the bytes of a page's WriteChunk calls as they are answered. */
+export async function countSentBytes(page: Page): Promise<{ bytes: number; calls: number }> {
   const sent = { bytes: 0, calls: 0 };
-  page.on("requestfinished", (request) => {
-    if (!request.url().endsWith("/WriteChunk")) return;
-    sent.bytes += request.postDataBuffer()?.length ?? 0;
+  // The browser does not show others what is in a Blob, so the page itself counts.
+  await page.exposeFunction("countSent", (size: number) => {
+    sent.bytes += size;
     sent.calls += 1;
   });
+  await page.addInitScript(countFetches);
+  await page.evaluate(countFetches);
   return sent;
+}
+
+function countFetches(): void {
+  const { fetch } = globalThis;
+  const { countSent } = globalThis as unknown as { countSent: (size: number) => void };
+  globalThis.fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    const body = init?.body;
+    if (String(input).endsWith("/WriteChunk")) {
+      countSent(body instanceof Blob ? body.size : body instanceof Uint8Array ? body.byteLength : Number.NaN);
+    }
+    return answer;
+  };
 }
 
 /**

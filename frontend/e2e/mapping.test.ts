@@ -49,7 +49,7 @@ test("a pipeline that leaves columns out is proposed, and chosen by itself once 
   expect((await start(page)).counts?.succeeded).toBe(2n);
 
   await drop(page, folder.write("lager-2.csv", rows.replace("1,Nord", "3,West")));
-  await page.getByText("Table lagerorte: has 2 rows already.").waitFor();
+  await page.getByText("Table lagerorte: has 2 rows now.").waitFor();
   await page.getByRole("radio", { name: /Existing pipeline/, checked: true }).waitFor();
   await bar(page).filter({ hasText: "Will not load: torfarbe, deckenmass." }).waitFor();
 
@@ -75,7 +75,7 @@ test("one pipeline loads a table however it is written, with other labels and wi
 
   // The same columns, packed and in another encoding: nothing to choose.
   await drop(page, folder.write("anders.csv.gz", gzipSync(table.replaceAll(";", "\t"))));
-  await page.getByText("Table strassen: has 2 rows already.").waitFor();
+  await page.getByText("Table strassen: has 2 rows now.").waitFor();
   expect((await start(page)).counts?.succeeded).toBe(2n);
 
   // Another label, and one column less.
@@ -93,11 +93,11 @@ test("one pipeline loads a table however it is written, with other labels and wi
 
   // Nothing is to be chosen for files with either label, and a label can be taken away again.
   await drop(page, folder.write("labels-2.csv", "Adresszeile,Größe\nBergweg,5\n"));
-  await page.getByText("Table strassen: has 3 rows already.").waitFor();
+  await page.getByText("Table strassen: has 3 rows now.").waitFor();
   await page.getByRole("button", { name: "Forget the label Adresszeile of strasse" }).click();
   await page.getByText("Choose a column for strasse.").waitFor();
   await drop(page, folder.write("strassen-2.csv", table));
-  await page.getByText("Table strassen: has 3 rows already.").waitFor();
+  await page.getByText("Table strassen: has 3 rows now.").waitFor();
   expect(complaints).toEqual([]);
   await context.close();
 });

@@ -185,7 +185,9 @@ describe("a process that has ended", () => {
     await drawer.getByText("2023-02-28").waitFor();
     await page.keyboard.press("Escape");
 
-    await page.getByText(/has [\d,]+ rows now: 4,900 of this process, [\d,]+ others\./).waitFor();
+    await page
+      .getByText(/had [\d,]+ rows? before, has [\d,]+ now: 4,900 of this process, [\d,]+ others\./)
+      .waitFor();
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     await page.getByRole("button", { name: "Copy SELECT" }).click();
     await page.getByRole("button", { name: "Copied" }).waitFor();

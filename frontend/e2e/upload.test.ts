@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { appendFileSync, statSync, utimesSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
@@ -80,7 +80,7 @@ test("a renamed column is matched by similarity, and its label becomes part of t
 
 test("a file that cannot be a table is refused before anything is sent", async () => {
   const { context, page } = await openPage(browser, "/upload");
-  const sent = countSentBytes(page);
+  const sent = await countSentBytes(page);
   await page
     .getByLabel("Files to upload")
     .setInputFiles({ name: "scan.pdf", mimeType: "application/pdf", buffer: Buffer.from("%PDF-1.7\n") });
@@ -92,7 +92,7 @@ test("a file that cannot be a table is refused before anything is sent", async (
 test("an upload resumes by itself where a lost connection stopped it", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   const path = writeLarge(folder, "cut.csv", 12);
-  const sent = countSentBytes(page);
+  const sent = await countSentBytes(page);
   const fast = await slowDown(page, 150);
   await choose(page, path);
   await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
@@ -118,7 +118,7 @@ test("an upload resumes by itself where a lost connection stopped it", async () 
 test("an upload interrupted by a reload resumes where it stopped when the file is chosen again", async () => {
   const { context, page } = await openPage(browser, "/upload");
   const path = writeLarge(folder, "reload.csv", 12);
-  const sent = countSentBytes(page);
+  const sent = await countSentBytes(page);
   const fast = await slowDown(page, 150);
   await choose(page, path);
   await expect.poll(() => sent.calls).toBeGreaterThan(3);
@@ -141,9 +141,38 @@ test("an upload interrupted by a reload resumes where it stopped when the file i
   await context.close();
 });
 
+test("a file that changed while it was sent says so, and is sent anew when it is chosen again", async () => {
+  const { context, page, complaints } = await openPage(browser, "/upload");
+  const path = writeLarge(folder, "changed.csv", 8);
+  const url = "**/ingestor.v1.UploadService/WriteChunk";
+  let begun = false;
+  await page.route(url, async (route) => {
+    if (!begun) {
+      begun = true;
+      appendFileSync(path, "1,somebody,2,late\n");
+      const later = new Date(Date.now() + 10_000); // a browser may compare seconds
+      utimesSync(path, later, later);
+    }
+    await route.continue();
+  });
+  await choose(page, path);
+  await page.getByText("The file changed while it was sent").waitFor();
+  await page.getByText(/so the rest of it cannot be read\. Nothing was loaded/).waitFor();
+  await page.goto(`${PAGE}/upload`);
+  await choose(page, path);
+  await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
+  await startAsRows(page);
+  await page
+    .getByText(/^Completed$/)
+    .first()
+    .waitFor();
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
 test("a paused upload sends nothing, and a cancelled one is discarded", async () => {
   const { context, page } = await openPage(browser, "/upload");
-  const sent = countSentBytes(page);
+  const sent = await countSentBytes(page);
   await slowDown(page, 100);
   const paths = [writeLarge(folder, "held.csv", 12), writePeople(folder, "other.csv")];
   await choose(page, paths);
@@ -166,14 +195,14 @@ test("a paused upload sends nothing, and a cancelled one is discarded", async ()
 test("two tabs with the same file take turns", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   const path = writeLarge(folder, "tabs.csv", 8);
-  const first = countSentBytes(page);
+  const first = await countSentBytes(page);
   const fast = await slowDown(page, 120);
   await choose(page, path);
   await expect.poll(() => first.calls).toBeGreaterThan(2);
 
   const other = await context.newPage();
   watch(other, complaints);
-  const second = countSentBytes(other);
+  const second = await countSentBytes(other);
   await other.goto(`${PAGE}/upload`);
   await choose(other, path);
   await other.getByText(/Another tab is sending this file/).waitFor();

@@ -16,14 +16,13 @@ from ingestor.checking.columns_read import columns_read
 from ingestor.checking.constraints import broken_constraints
 from ingestor.checking.steps.apply import Cells, filter_rows, transform
 from ingestor.checking.steps.rules import broken_rules
-from ingestor.checking.typed_cells import convert_typed, typed_fields, words_of
+from ingestor.checking.typed_cells import ReadColumn, Reader, TypedCells
 from ingestor.columns.arrow import AnyArray, Int64s, Mask, pc, texts_at
 from ingestor.columns.json_strings import escaped, json_strings
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.outcomes import Notice, RejectedRow, RejectedState, RowError, capped, quoted
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.tabular.text_table import TextTable
-from ingestor.types.type import Converted
 
 # Name of the only column of rows without a pipeline.
 JSON_COLUMN = "data"
@@ -46,15 +45,14 @@ class CheckedRows:
 
 
 def check_rows(
-    text: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: bool = False
+    text: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: TypedCells = "none"
 ) -> CheckedRows:
     """Check every record of a slice: the pipeline's transforms, filters, schema and rules. `columns` are
     the labels of the file's columns, in order; a column called "" is left out. The cells of a column
     that the file lacks are missing; Pipeline.header_problem says whether that is allowed.
-    With `typed` cells may be numbers, dates and truth values of a workbook (see typed_cells)."""
+    `typed`: whether cells are numbers, dates and truth values that the file keeps so (see typed_cells)."""
     if pipeline is not None:
         columns = pipeline.read_as(columns)
-    words = words_of(text, columns) if typed else None
     text = apply_cell_notes(text, columns, pipeline)
     if pipeline is not None:
         text = skip_blank_rows(text, columns, pipeline)
@@ -64,7 +62,7 @@ def check_rows(
         good, good_index = [_json_rows(text.columns, columns)], text.row_index
         names = [JSON_COLUMN]
     else:
-        good, good_index = _check_pipeline(text, columns, pipeline, rejected, words)
+        good, good_index = _check_pipeline(text, columns, pipeline, rejected, typed)
         names = [field.name for field in pipeline.fields]
     rejected.sort(key=lambda row: row.row_number)
     return CheckedRows(pa.table(good, names=names), good_index, rejected, text.notices)
@@ -95,7 +93,7 @@ def _check_pipeline(
     columns: Sequence[str],
     pipeline: Pipeline,
     rejected: list[RejectedRow],
-    words: Mapping[str, Int64s] | None,
+    typed: TypedCells,
 ) -> tuple[list[AnyArray], Int64s]:
     """Transforms, filters, the schema and the rules, in this order: the fields' columns of the good rows
     and their record numbers; the other rows go to `rejected`."""
@@ -106,8 +104,9 @@ def _check_pipeline(
         skipped = {position: [error] for position, error in condition.errors()}
         rejected += _rejected(text, "skipped", skipped)
     errors = cells.errors
-    typed = None if words is None else (words, text.row_index if rows is None else text.row_index[rows])
-    arrays = _check_fields(cells, pipeline, errors, typed)
+    reader = Reader(pipeline, text, columns, typed)
+    row_index = text.row_index if rows is None else text.row_index[rows]
+    arrays = _check_fields(cells, pipeline, errors, reader, row_index)
     good, arrays = _without(arrays, np.arange(cells.count), errors)
     if pipeline.rules and len(good):
         _check_rules(cells, pipeline, good, arrays, errors)
@@ -136,22 +135,18 @@ def _check_fields(
     cells: Cells,
     pipeline: Pipeline,
     errors: dict[int, list[RowError]],
-    typed: tuple[Mapping[str, Int64s], Int64s] | None,
+    reader: Reader,
+    row_index: Int64s,
 ) -> list[AnyArray]:
-    """The fields' columns; every error goes to `errors`, by position. `typed`: the cells that are words, by
-    label and `row_index`, and the `row_index` of the rows."""
+    """The fields' columns; every error goes to `errors`, by position. `row_index` as in TextTable."""
     key = frozenset(pipeline.key)
-    names = typed_fields(pipeline) if typed else ()
     arrays: list[AnyArray] = []
     for field in pipeline.fields:
         source = pipeline.source(field)
         column = text_column(cells.texts[source], pipeline.missing_values_of(field))
         found: dict[int, list[RowError]] = {}
-        if typed and field.name in names:
-            converted = convert_typed(field, column, np.isin(typed[1], typed[0].get(source, ())))
-        else:
-            converted = field.kind.convert(column)
-        arrays.append(_check_field(field, column, converted, field.name in key, found))
+        read = reader.read(field, column, row_index)
+        arrays.append(_check_field(field, column, read, field.name in key, found))
         refused = cells.refused.get(source)
         for position, more in found.items():
             # What a transform refused has been reported.
@@ -182,13 +177,14 @@ def _check_rules(
 def _check_field(
     field: Field,
     column: TextColumn,
-    converted: Converted,
+    read: ReadColumn,
     in_key: bool,
     errors: dict[int, list[RowError]],
 ) -> AnyArray:
+    converted = read.converted
     if converted.bad is not None:
         for position, value in _values(column, converted.bad):
-            message = f"{field.name}: {quoted(value)} {field.kind.explain(value)}"
+            message = f"{field.name}: {quoted(value)} {read.kind_at(field, position).explain(value)}"
             _add(errors, position, "type-error", field, value, message)
     for broken in broken_constraints(field, column, converted):
         for position, value in _values(column, broken.rows):

@@ -1,13 +1,16 @@
-"""Cells that a workbook keeps as numbers, dates or truth values: they are what they are, however the pipeline
-says that others write them.
+"""Cells that the file keeps as numbers, dates or truth values: they are what they are, however the pipeline
+says that text is written.
 
-Such a cell comes as plain text: a decimal point and no groups, ISO 8601, true or false. A cell of text that
-could be taken for one has a note that shows its own text.
+Such a cell comes as plain text: a decimal point and no groups, ISO 8601, true or false. Cells of text that
+look so are marked as words (see ingestor.tabular.words).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,23 +21,88 @@ from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.field import Field
 from ingestor.pipelines.transforms import Trim
 from ingestor.tabular.text_table import TextTable
-from ingestor.types.type import Converted
+from ingestor.tabular.words import column_looks_typed
+from ingestor.types.type import Converted, FieldType
 
 _PLAIN_FORMAT = frozenset(("date", "datetime", "time", "boolean", "integer", "number"))
 
-
-def words_of(text: TextTable, columns: Sequence[str]) -> Mapping[str, Int64s]:
-    """By label, the `row_index` of cells of text that could be taken for typed ones."""
-    found: dict[str, list[int]] = {}
-    for note in text.cell_notes:
-        if note.shown:
-            place = int(text.row_index.searchsorted(note.row_index))
-            if text.columns[note.column][place].as_py() == note.shown:
-                found.setdefault(columns[note.column], []).append(note.row_index)
-    return {label: np.array(rows, np.int64) for label, rows in found.items()}
+TypedCells = Literal["none", "marked", "perhaps"]
+"""Whether a table has typed cells: none; all that look so and are not marked as words; those that can be read
+so, since words are not marked (a repair file of a table that has typed cells)."""
 
 
-def typed_fields(pipeline: Pipeline) -> Collection[str]:
+@dataclass(frozen=True, slots=True)
+class ReadColumn:
+    """A field's column. The cells of `typed` were read as `plain` reads them, the others as the field's own
+    type does."""
+
+    converted: Converted
+    typed: Mask | None = None
+    plain: FieldType | None = None
+
+    def kind_at(self, field: Field, position: int) -> FieldType:
+        """The type that has read a cell."""
+        if self.plain is None or self.typed is None or not self.typed[position]:
+            return field.kind
+        return self.plain
+
+
+class Reader:
+    """Reads the fields of a table's rows."""
+
+    def __init__(
+        self, pipeline: Pipeline, text: TextTable, columns: Sequence[str], typed: TypedCells
+    ) -> None:
+        """`columns` are the labels by which the pipeline reads the table's columns."""
+        self._pipeline = pipeline
+        self._typed = typed
+        self._words: dict[str, Int64s] = {}
+        if typed == "marked":
+            for column, rows in text.words.items():
+                self._words.setdefault(columns[column], rows)
+
+    @cached_property
+    def _fields(self) -> Collection[str]:
+        return _with_notation(self._pipeline) if self._typed != "none" else ()
+
+    def read(self, field: Field, column: TextColumn, row_index: Int64s) -> ReadColumn:
+        """The column of a field; `row_index` as in TextTable, of the column's rows."""
+        if field.name not in self._fields:
+            return ReadColumn(field.kind.convert(column))
+        typed = column_looks_typed(column.array)
+        if column.valid is not None:
+            typed &= column.valid
+        words = self._words.get(self._pipeline.source(field))
+        if words is not None:
+            typed &= ~np.isin(row_index, words)
+        if not typed.any():
+            return ReadColumn(field.kind.convert(column))
+        return _read_mixed(field, column, typed, sure=self._typed == "marked")
+
+
+def _read_mixed(field: Field, column: TextColumn, typed: Mask, *, sure: bool) -> ReadColumn:
+    declared = field.kind.convert(column)
+    kind = _plainly(field).kind
+    plain = kind.convert(column)
+    if not sure and plain.bad is not None:
+        typed = typed & ~plain.bad
+    if field.type == "boolean":  # the declared words come first
+        typed = typed & declared.bad if declared.bad is not None else np.zeros(len(typed), np.bool_)
+    mask = pa.array(typed)
+    bad = np.where(typed, _mask(plain.bad, len(typed)), _mask(declared.bad, len(typed)))
+    converted = Converted(
+        pc.if_else(mask, plain.column, declared.column),
+        pc.if_else(mask, plain.comparable, declared.comparable),
+        bad if bad.any() else None,
+    )
+    return ReadColumn(converted, typed, kind)
+
+
+def _mask(bad: Mask | None, count: int) -> Mask:
+    return np.zeros(count, np.bool_) if bad is None else bad
+
+
+def _with_notation(pipeline: Pipeline) -> Collection[str]:
     """Names of the fields that read a column as the file has it, blanks aside, in a notation of their own."""
     made = {label for step in pipeline.transforms if not isinstance(step, Trim) for label in step.writes}
     return {
@@ -42,27 +110,6 @@ def typed_fields(pipeline: Pipeline) -> Collection[str]:
         for field in pipeline.fields
         if field.type in _PLAIN_FORMAT and _has_notation(field) and pipeline.source(field) not in made
     }
-
-
-def convert_typed(field: Field, column: TextColumn, words: Mask) -> Converted:
-    """A field's column, in which all cells but the `words` may be typed ones."""
-    declared = field.kind.convert(column)
-    plain = _plainly(field).kind.convert(column)
-    typed = ~words
-    if plain.bad is not None:
-        typed &= ~plain.bad
-    if field.type == "boolean" and typed.any():  # the declared words come first
-        bad = declared.bad
-        typed &= np.zeros(len(typed), np.bool_) if bad is None else bad
-    if not typed.any():
-        return declared
-    mask = pa.array(typed)
-    bad = None if declared.bad is None or not (rest := declared.bad & ~typed).any() else rest
-    return Converted(
-        pc.if_else(mask, plain.column, declared.column),
-        pc.if_else(mask, plain.comparable, declared.comparable),
-        bad,
-    )
 
 
 def _has_notation(field: Field) -> bool:

@@ -132,6 +132,10 @@ class DataLossError(IngestorError):
     code = "DATA_LOSS"
 
 
+class FileChangedError(DataLossError):
+    """The file changed while it was sent: what was sent is none of its states, so nothing is loaded."""
+
+
 class UnavailableError(IngestorError):
     """The suite could not be reached, or the connection was lost and did not come back in time. With the
     reason TLS_FAILED its certificate is not trusted, and it was not called."""

@@ -66,6 +66,15 @@ async def opened(source: Source, file_name: str | None) -> AsyncIterator[tuple[B
         )
 
 
+def file_facts(file: BinaryIO) -> tuple[int, ...]:
+    """What differs when somebody has written to an open file: its size, and its time if it is on a disk."""
+    size = file.seek(0, os.SEEK_END)  # writes what this process has still to write of it
+    try:
+        return size, os.fstat(file.fileno()).st_mtime_ns
+    except (AttributeError, OSError):  # it is in memory
+        return (size,)
+
+
 def _name_of(file: BinaryIO) -> str:
     """A file's own name; an open file descriptor and a file in memory have none."""
     name = getattr(file, "name", None)

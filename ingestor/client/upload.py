@@ -9,6 +9,7 @@ import os
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ import grpc
 from ingestor.client.errors import (
     AbortedError,
     DeadlineExceededError,
+    FileChangedError,
     IngestorError,
     UnavailableError,
     can_resume,
@@ -28,7 +30,7 @@ from ingestor.client.errors import (
 )
 from ingestor.client.gateway import LONG_SECONDS, Gateway
 from ingestor.client.models import PipelineVersion
-from ingestor.client.sources import Source, StrPath, opened
+from ingestor.client.sources import Source, StrPath, file_facts, opened
 from ingestor.v1 import common_pb2, pipelines_pb2, upload_pb2
 
 _READ_AHEAD = 4  # pieces
@@ -93,8 +95,10 @@ async def send(
     repairs: str = "",
     timeout: float | None,
 ) -> common_pb2.ProcessInfo:
-    """Send a file, or the rest of it, and begin its ingestion; what is known of the process by that."""
+    """Send a file, or the rest of it, and begin its ingestion; what is known of the process by that. Raises
+    FileChangedError when the file changes meanwhile; the upload is then gone."""
     async with opened(source, file_name) as (file, name):
+        before = file_facts(file)
         size = file.seek(0, os.SEEK_END)
         if resume:
             known = upload_pb2.GetUploadRequest(upload_id=resume)
@@ -108,18 +112,42 @@ async def send(
         if on_upload:
             on_upload(UploadProgress(upload.committed_size, size, upload.upload_id))
         try:
-            sha256 = await send_file(gateway, upload, file, on_upload)
+            try:
+                sha256 = await send_file(gateway, upload, file, on_upload)
+            except OSError as error:
+                if file_facts(file) != before:
+                    raise _changed(name) from error
+                raise
+            if file_facts(file) != before:
+                raise _changed(name)
             request = upload_pb2.CompleteUploadRequest(
                 upload_id=upload.upload_id, sha256=sha256, pipeline=pipeline,
                 dialect_json=dialect_text(dialect), repairs_process_id=repairs,
             )  # fmt: skip
             complete = partial(gateway.uploads.CompleteUpload, metadata=about(upload.upload_id))
             answer = await gateway.call(complete, request, timeout, LONG_SECONDS)
+        except FileChangedError:
+            await _abort(gateway, upload.upload_id)
+            raise
         except Exception as error:
             if can_resume(error):
                 error.add_note(f"the upload is kept: go on with resume={upload.upload_id!r}")
             raise
         return common_pb2.ProcessInfo(process_id=answer.process_id, file_name=name)
+
+
+def _changed(name: str) -> FileChangedError:
+    return FileChangedError(
+        f"{name} changed while it was sent, so nothing of it was loaded; send it again when it is complete",
+        reason="FILE_CHANGED",
+    )
+
+
+async def _abort(gateway: Gateway, upload_id: str) -> None:
+    """Remove what was sent; if that cannot be, the server does so after a week."""
+    request = upload_pb2.AbortUploadRequest(upload_id=upload_id)
+    with suppress(grpc.aio.AioRpcError):
+        await gateway.uploads.AbortUpload(request, timeout=10, metadata=about(upload_id))
 
 
 async def send_file(

@@ -77,7 +77,14 @@ NO_SCHEMAS = TableSchemas()
 
 # A tenant's role marks what it has loaded, within its tenant, which its name says: a trigger that sets
 # `ingestor.tenant` changes nothing.
-_MARKER_TABLES = ("applied_batches", "repaired_rows", "closed_processes", "replaced_rows", "row_lineage")
+_MARKER_TABLES = (
+    "applied_batches",
+    "repaired_rows",
+    "closed_processes",
+    "replaced_rows",
+    "row_lineage",
+    "rows_before",
+)
 
 _IAM = "rds_iam"  # the role of RDS whose members log in by tokens
 

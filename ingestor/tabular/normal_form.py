@@ -3,8 +3,8 @@
 It is CSV in UTF-8 with two extra columns in front: `_line`, the line of the original file on which the record
 starts, and `_reject`, empty for a row. For a rejected record `_reject` holds a JSON array [state, code,
 message, cells or null, text], and the columns of the table are null. For a row with notes of cells
-it holds ["cells", [[column from 0, fault, shown], ...]]. Null is an empty cell without quotes; empty text is
-`""`.
+it holds ["cells", [[column from 0, fault, shown], ...]]; a note without a fault and without what is shown
+marks a word (see ingestor.tabular.words). Null is an empty cell without quotes; empty text is `""`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from ingestor.outcomes import MAX_NOTICE_ROWS, UNREADABLE, Notice, RejectedRow, 
 from ingestor.tabular.files.encodings import to_utf8
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import CellNote, TextTable
+from ingestor.tabular.words import marks_of
 
 pc: Any = compute  # the stubs know too few of its overloads
+Int64s = npt.NDArray[np.int64]
 _CELLS = "cells"
 _CELL_SIZE = 16  # what a cell counts at least in a block: its place in lists and columns takes memory, too
 _OPTIONS = pacsv.WriteOptions(include_header=False, quoting_style="needed")
@@ -104,7 +106,7 @@ def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
 
 def _lines(block: TextTable) -> bytes:
     count = block.record_count
-    if not block.rejected and not block.cell_notes:
+    if not block.rejected and not block.cell_notes and not block.words:
         return _write(
             [
                 pa.array(block.line_index + block.first_line),
@@ -114,7 +116,9 @@ def _lines(block: TextTable) -> bytes:
         )
     lines = np.zeros(count, np.int64)
     lines[block.row_index] = block.line_index + block.first_line
-    rejects: list[str | None] = [None] * count
+    code, columns = marks_of(block.words, count)
+    marks = [None if not found else _as_json([_CELLS, _marks(found)]) for found in columns]
+    rejects: list[str | None] = [marks[place] for place in code.tolist()]
     for record in block.rejected:
         (error,) = record.errors
         index = record.row_number - block.first_row
@@ -122,9 +126,10 @@ def _lines(block: TextTable) -> bytes:
         cells = [_shown_cell(to_utf8(cell)) for cell in record.cells] or None
         text = error.value.replace("\udcff", "\\xff")
         rejects[index] = _as_json([record.state, error.code, error.message, cells, text])
+    rejected = {record.row_number - block.first_row for record in block.rejected}
     for index, notes in _by_row(block.cell_notes).items():
-        if rejects[index] is None:
-            rejects[index] = _as_json([_CELLS, notes])
+        if index not in rejected:
+            rejects[index] = _as_json([_CELLS, notes + _marks(columns[code[index]])])
     # For each record its position among the block's rows; null for a rejected one.
     positions = np.full(count, -1, np.int64)
     positions[block.row_index] = np.arange(len(block.row_index))
@@ -132,6 +137,10 @@ def _lines(block: TextTable) -> bytes:
     return _write(
         [pa.array(lines), pa.array(rejects, pa.string()), *(column.take(indices) for column in block.columns)]
     )
+
+
+def _marks(columns: Iterable[int]) -> list[tuple[int, str, str]]:
+    return [(column, "", "") for column in columns]
 
 
 def _by_row(notes: Iterable[CellNote]) -> dict[int, list[tuple[int, str, str]]]:
@@ -168,11 +177,7 @@ def from_normal_form(table: TextTable) -> TextTable:
     noted = pc.fill_null(pc.starts_with(reject, f'["{_CELLS}",'), False)
     is_row = pc.or_(pc.is_null(reject), noted)
     keep = is_row.to_numpy(zero_copy_only=False)
-    notes = [
-        CellNote(int(table.row_index[position]), *note)
-        for position in np.flatnonzero(noted.to_numpy(zero_copy_only=False)).tolist()
-        for note in json.loads(reject[position].as_py())[1]
-    ]
+    notes, words = _notes(reject.filter(noted), table.row_index[noted.to_numpy(zero_copy_only=False)])
     rejected = []
     for position in np.flatnonzero(~keep).tolist():
         state, code, message, cells, text = json.loads(reject[position].as_py())
@@ -189,7 +194,26 @@ def from_normal_form(table: TextTable) -> TextTable:
         line_index=line_index[keep],
         rejected=rejected,
         cell_notes=tuple(notes),
+        words=words,
     )
+
+
+def _notes(texts: pa.StringArray, rows: Int64s) -> tuple[list[CellNote], dict[int, Int64s]]:
+    """The notes of cells and the words in the texts of rows, which have few different ones where there are
+    many words."""
+    notes: list[CellNote] = []
+    words: dict[int, list[Int64s]] = {}
+    encoded: Any = texts.dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    for code, text in enumerate(encoded.dictionary.to_pylist()):
+        of_text = rows[codes == code]
+        for column, fault, shown in json.loads(text)[1]:
+            if fault or shown:
+                notes += [CellNote(row, column, fault, shown) for row in of_text.tolist()]
+            else:
+                words.setdefault(column, []).append(of_text)
+    notes.sort(key=lambda note: note.row_index)
+    return notes, {column: np.sort(np.concatenate(found)) for column, found in words.items()}
 
 
 class BlockBuilder:
@@ -212,11 +236,15 @@ class BlockBuilder:
         self._lines: list[int] = []
         self._rejected: list[RejectedRow] = []
         self._cell_notes: list[CellNote] = []
+        self._words: dict[int, list[int]] = {}
         self._noted: dict[tuple[str, str], list[int]] = {}
         self._count = self._size = 0
 
-    def add(self, line_index: int, cells: Sequence[str | None], size: int) -> None:
-        """Add a row as wide as the table; `size` is its approximate number of characters."""
+    def add(self, line_index: int, cells: Sequence[str | None], size: int, words: Iterable[int] = ()) -> None:
+        """Add a row as wide as the table; `size` is its approximate number of characters, `words` are the
+        columns with one (see ingestor.tabular.words)."""
+        for column in words:
+            self._words.setdefault(column, []).append(self._count)
         self._rows.append(cells)
         self._index.append(self._count)
         self._lines.append(line_index)
@@ -275,6 +303,7 @@ class BlockBuilder:
             self._count,
             self._rejected,
             cell_notes=tuple(self._cell_notes),
+            words={column: np.array(rows, np.int64) for column, rows in self._words.items()},
             notices=(
                 *self._notices,
                 *(

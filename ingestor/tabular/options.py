@@ -192,6 +192,9 @@ Character = Annotated[str, AfterValidator(_character)]
 Labels = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_labels)]
 
 
+_KEEP_TYPES = frozenset(("xlsx", "json", "jsonl", "parquet"))
+
+
 class ReadOptions(BaseModel):
     """Declared options; those that are None are detected."""
 
@@ -267,6 +270,11 @@ class ReadOptions(BaseModel):
     def quote(self) -> str:
         """The quote character."""
         return self.quote_char or '"'
+
+    @property
+    def keeps_types(self) -> bool:
+        """Whether files of the format keep numbers, dates and truth values typed."""
+        return self.format in _KEEP_TYPES
 
     def to_json(self) -> str:
         """The declared options as a dialect document."""

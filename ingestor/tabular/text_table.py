@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ingestor.outcomes import Notice, RejectedRow
+from ingestor.tabular.words import Words
 
 EMPTY_CELLS_DROPPED = (
     "empty-cells-dropped",
@@ -63,6 +64,10 @@ class TextTable:
 
     cell_notes: tuple[CellNote, ...] = ()
     """By row. Of rows that are not in `columns` they mean nothing."""
+
+    words: Words = field(default_factory=dict)
+    """Of a file that keeps values typed, the cells of text that look typed; see ingestor.tabular.words. Of
+    rows that are not in `columns` they mean nothing."""
 
     def row_number(self, position: int) -> int:
         """Number in its file of the row at a position in the columns."""

@@ -144,7 +144,7 @@ class Message:
     batch: Batch
     data: bytes | None
     repaired: tuple[str, ...] = ()
-    typed_cells: bool = False  # the file, or that of the repaired process, is a workbook
+    typed_cells: bool = False  # the file, or that of the repaired process, keeps values typed
 
 
 @dataclass(frozen=True, slots=True)

@@ -370,12 +370,13 @@ class OrchestratorService:
         return found.layout.columns
 
     async def has_typed_cells(self, ingestion: Ingestion) -> bool:
-        """Whether the rows come from a workbook; those of a repair, whether they did first."""
+        """Whether the rows come from a file that keeps values typed; those of a repair, whether they did
+        first."""
         file, content = ingestion.file, ingestion.content
         if file.repairs and not file.retry:
             found = await self.until_done("database", lambda: self._ingestions.get(file.repairs))
             content = found.content if found else None
-        return content is not None and parse_options(content.dialect).format == "xlsx"
+        return content is not None and parse_options(content.dialect).keeps_types
 
     async def _check_columns(
         self, file: FileInfo, head: TableHead, options: ReadOptions

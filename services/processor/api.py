@@ -96,6 +96,9 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
             unreadable=rows.unreadable,
             table_rows=total,
             process_rows=own,
+            about_table_rows=rows.about,
+            rows_before=None if rows.before is None else rows.before.row_count,
+            rows_before_estimated=rows.before is not None and rows.before.estimated,
         )
 
     async def VerifyProcess(

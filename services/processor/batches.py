@@ -68,7 +68,7 @@ class RowBatch:
     repairs: RepairedRows | None = None
     drop_empty_cells: bool = False  # beyond the last column, where all of them are empty
     quoted_is_text: bool = False  # a missing value in quotes is text
-    typed_cells: bool = False  # of a workbook: see ingestor.checking.typed_cells
+    typed_cells: bool = False  # see ingestor.checking.typed_cells
 
 
 DefaultState = Literal["succeeded", "failed", "unprocessed"]

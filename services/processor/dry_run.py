@@ -191,7 +191,7 @@ class _Rows:
         batch = RowBatch(
             BatchKey("", "", bounds), head.columns, "", 0, head.dialect.delimiter, piece.data, None,
             head.dialect.quote, self._normal_form, None, self._options.extra_empty_cells == "drop",
-            self._options.empty_quoted == "text", self._options.format == "xlsx",
+            self._options.empty_quoted == "text", self._options.keeps_types,
         )  # fmt: skip
         left = MAX_ROWS - len(result.rows)
         document = self._pipeline.canonical_json() if self._pipeline else ""

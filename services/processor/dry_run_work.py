@@ -14,7 +14,7 @@ from ingestor.outcomes import Notice, RejectedRow
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.readings import FieldReading
 from ingestor.services.processor.batches import RowBatch, outcome_of
-from ingestor.services.processor.reading import check_table, parse, pipeline_of_text
+from ingestor.services.processor.reading import check_table, parse, pipeline_of_text, typed_of
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.formats import HEAD_BYTES, plan
 from ingestor.tabular.options import ReadOptions
@@ -96,7 +96,7 @@ def _readings(batch: RowBatch, table: TextTable, pipeline: Pipeline | None) -> t
         return ()
     pipeline = pipeline_of_text(batch, pipeline)
     assert pipeline is not None
-    return tuple(field_readings(table, batch.columns, pipeline))
+    return tuple(field_readings(table, batch.columns, pipeline, typed=typed_of(batch)))
 
 
 @lru_cache(maxsize=4)

@@ -358,7 +358,8 @@ class LoadedRows:
     """Rows of a process as they are in its table: `rows` by their numbers, each with a text per name of
     `columns`, None for NULL. `table` and `select` are SQL, `select` is empty when no statement finds the
     rows. `more`: rows were left out, since they are too many. `counts`: the rows of the table, and those of
-    the process among them."""
+    the process among them; where they cannot be counted in time, `about` has an estimate of those of the
+    table. `before`: the table before the process loaded its first row, None where that is not known."""
 
     table: str
     select: str = ""
@@ -367,6 +368,8 @@ class LoadedRows:
     more: bool = False
     unreadable: str = ""
     counts: tuple[int, int] | None = None
+    about: int | None = None
+    before: TableNow | None = None
 
 
 class LoadedTables(Protocol):

@@ -12,6 +12,7 @@ import pyarrow.compute as compute
 
 from ingestor.checking.quoted_text import unquoted_nulls, without_missing_values
 from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.checking.typed_cells import TypedCells
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
@@ -25,6 +26,7 @@ from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 from ingestor.tabular.text_table import TextTable
+from ingestor.tabular.words import words_within
 
 pc: Any = compute  # the stubs know too few of its overloads
 
@@ -79,7 +81,14 @@ def parse(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> TextTable:
 def check_table(batch: RowBatch, table: TextTable, pipeline: Pipeline | None) -> CheckedRows:
     """Check the records of a batch."""
     with stage("check"), span("check"):
-        return check_rows(table, batch.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells)
+        return check_rows(table, batch.columns, pipeline_of_text(batch, pipeline), typed=typed_of(batch))
+
+
+def typed_of(batch: RowBatch) -> TypedCells:
+    """Whether cells of a batch are values that its file keeps typed. Of a repair file nobody knows."""
+    if not batch.typed_cells:
+        return "none"
+    return "perhaps" if batch.repairs is not None and not batch.repairs.numbers else "marked"
 
 
 def pipeline_of_text(batch: RowBatch, pipeline: Pipeline | None) -> Pipeline | None:
@@ -160,6 +169,7 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
             for note in table.cell_notes
             if note.row_index in places
         ),
+        words=words_within(table.words, wanted),
         notices=(),  # the repaired process has them
     )
     return RepairTable(chosen, numbers)

@@ -52,6 +52,7 @@ from ingestor.services.processor.reading import (
     pipeline_of_text,
     read_batch,
     refused_rows,
+    typed_of,
 )
 from ingestor.stores.port import FileReader, ForeignFileError
 from ingestor.tabular.records.slices import bytes_to_read
@@ -143,7 +144,7 @@ class BatchService:
         sink = sink_of(pipeline)
         text = await checks.parse(batch, data, pipeline)
         checked = await checks.check(
-            text, batch.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells
+            text, batch.columns, pipeline_of_text(batch, pipeline), typed=typed_of(batch)
         )
         displaces = sink == TABLE_SINK and not table.upsert  # see the port of tables
         lines = line_shifts(text) if displaces else None
@@ -172,7 +173,7 @@ class BatchService:
 
         table, skipped = await asyncio.to_thread(failed_rows, found, states)
         checked = await checks.check(
-            table, rows.columns, pipeline_of_text(batch, pipeline), typed=batch.typed_cells
+            table, rows.columns, pipeline_of_text(batch, pipeline), typed=typed_of(batch)
         )
         # In the order of the repaired process, so that of rows with the same key the first one wins.
         order = np.argsort(numbers[checked.good_index])

@@ -54,6 +54,7 @@ class Uploads(upload_pb2_grpc.UploadServiceServicer):
     content: bytearray = field(default_factory=bytearray)
     created: list[upload_pb2.CreateUploadRequest] = field(default_factory=list)
     completed: list[upload_pb2.CompleteUploadRequest] = field(default_factory=list)
+    aborted: list[str] = field(default_factory=list)
     break_at: int | None = None
     refuse: list[ServiceError] = field(default_factory=list)  # of the next completions
     arrived: Callable[[int], None] = lambda size: None  # after each piece, with the bytes that are here
@@ -86,6 +87,12 @@ class Uploads(upload_pb2_grpc.UploadServiceServicer):
                 self.break_at = None
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the line is cut")
         return upload_pb2.WriteUploadResponse(committed_size=len(self.content))
+
+    async def AbortUpload(
+        self, request: upload_pb2.AbortUploadRequest, context: Context
+    ) -> upload_pb2.AbortUploadResponse:
+        self.aborted.append(request.upload_id)
+        return upload_pb2.AbortUploadResponse()
 
     async def CompleteUpload(
         self, request: upload_pb2.CompleteUploadRequest, context: Context

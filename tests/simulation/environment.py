@@ -26,6 +26,7 @@ import ingestor.services.status.publisher as publisher
 import ingestor.services.status.service as status
 import ingestor.services.upload.delivery as delivery
 from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.checking.typed_cells import TypedCells
 from ingestor.pipeline_documents import read_stored
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import ServiceError, TransientError
@@ -170,7 +171,7 @@ class KnownChecks(ThreadChecks):
         return table
 
     async def check(
-        self, table: TextTable, columns: Sequence[str], of: Pipeline | None, *, typed: bool
+        self, table: TextTable, columns: Sequence[str], of: Pipeline | None, *, typed: TypedCells
     ) -> CheckedRows:
         """As of Checks, of the table that was read last."""
         assert self._checked

@@ -6,10 +6,24 @@ import { authorize } from "./interceptors/authorize";
 import { repeat } from "./interceptors/repeat";
 import { traced } from "./interceptors/trace";
 
+/** Larger bodies are sent as a Blob. */
+const LARGE_BYTES = 64 * 1024;
+
+/**
+ * Chromium hands a body of bytes to whoever watches the network, such as its developer tools; sending a file then
+ * takes up to ten times as long. It does not do so with a Blob, which is as fast where nobody watches.
+ */
+function bodyOf(init: RequestInit | undefined): RequestInit | undefined {
+  const body = init?.body;
+  return body instanceof Uint8Array && body.byteLength > LARGE_BYTES
+    ? { ...init, body: new Blob([body as Uint8Array<ArrayBuffer>]) }
+    : init;
+}
+
 /** fetch that reports an unreachable server as UNAVAILABLE, as a native gRPC client does. */
 const reach: typeof globalThis.fetch = async (input, init) => {
   try {
-    return await globalThis.fetch(input, init);
+    return await globalThis.fetch(input, bodyOf(init));
   } catch (error) {
     if (error instanceof TypeError) {
       throw new ConnectError("The server cannot be reached.", Code.Unavailable, undefined, undefined, error);

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from ingestor.notices import as_objects, merged, shifted
@@ -51,9 +52,11 @@ def content(
     limits: Limits = DEFAULT_LIMITS,
     expansion: ExpansionLimits | None = None,
     notices: list[Notice] | None = None,
+    *,
+    with_words: bool = True,
 ) -> Iterator[bytes]:
     """The file in the plan's form ("text" or "normal"). What a person should know of its records is added to
-    `notices`. Raises UnreadableFileError."""
+    `notices`. Words are marked (see ingestor.tabular.words) `with_words`. Raises UnreadableFileError."""
     expansion = expansion or ExpansionLimits()
     output = Output(size_of(file), expansion)
     opened = expanded(file, how.compression, expansion)
@@ -71,7 +74,7 @@ def content(
                 notices.extend(shifted(block.notices, count))
             count += block.record_count
             if block.record_count:
-                lines = block_lines(block)
+                lines = block_lines(block if with_words else replace(block, words={}))
                 output.add(len(lines), block.record_count)
                 yield lines
 
@@ -80,7 +83,9 @@ def _convert(request: Request, file: BinaryIO, out: BinaryIO) -> dict[str, Any]:
     how = open_plan(file, size_of(file), request.name, request.options, request.labels)
     notices = list(how.notices)
     if how.form != "as-is":
-        for piece in content(file, how, expansion=request.expansion, notices=notices):
+        # Without a pipeline every cell is loaded as text.
+        marked = bool(request.labels)
+        for piece in content(file, how, expansion=request.expansion, notices=notices, with_words=marked):
             out.write(piece)
     return {"form": how.form, "dialect": how.options.to_json(), "notices": as_objects(merged(notices))}
 

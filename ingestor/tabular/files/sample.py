@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ingestor.columns.arrow import Int64s
 from ingestor.notices import merged, shifted
 from ingestor.outcomes import Notice, RejectedRow
 from ingestor.plugins import ParsedTable, TellsGuesses
@@ -51,6 +52,8 @@ class Sample:
     notices: tuple[Notice, ...] = ()
     cell_notes: list[CellNote] = field(default_factory=list)
     """Empty unless asked for; `row_index` counts from the first record."""
+    words: dict[int, list[Int64s]] = field(default_factory=dict)
+    """By column, in parts; see ingestor.tabular.words. They count likewise."""
     top: Sequence[TopLine] = ()
     """Of a workbook the first rows of the sheet, with those above the header."""
     sheets: Sequence[SheetFacts] = ()
@@ -186,6 +189,7 @@ def _first(block: TextTable, count: int) -> TextTable:
         line_index=block.line_index[:rows],
         record_count=count,
         rejected=[record for record in block.rejected if record.row_number < block.first_row + count],
+        words={column: rows[rows < count] for column, rows in block.words.items()},
     )
 
 
@@ -198,6 +202,7 @@ def sample_table(sample: Sample) -> TextTable:
         sample.record_count,
         sample.rejected,
         cell_notes=tuple(sample.cell_notes),
+        words={column: np.concatenate(rows) for column, rows in sample.words.items()},
     )
 
 
@@ -225,6 +230,8 @@ class _Collected:
         sample.cell_notes.extend(
             replace(note, row_index=self.count + note.row_index) for note in table.cell_notes
         )
+        for place, rows in table.words.items():
+            sample.words.setdefault(place, []).append(rows + self.count)
         self.count += table.record_count
 
     def sample(self, *, complete: bool) -> Sample:

@@ -197,7 +197,8 @@ class JsonDocument:
                     raise not_in_encoding(self._encoding)
                 if element.suspect:
                     check_kept(element.value)
-                builder.add(element.line, row_of(element.value, positions), element.size)
+                cells, words = row_of(element.value, positions)
+                builder.add(element.line, cells, element.size, words)
             except RowError as error:
                 builder.reject(element.line, error.code, error.message, text.replace(BAD_CHARACTER, "\\xff"))
             if builder.full:

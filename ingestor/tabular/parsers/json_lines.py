@@ -167,7 +167,8 @@ class JsonLinesTable:
                 builder.skip(line, "blank-row", "The record is blank.", "")
             else:
                 try:
-                    builder.add(line, self._row(data, positions), len(data))
+                    cells, words = self._row(data, positions)
+                    builder.add(line, cells, len(data), words)
                 except RowError as error:
                     builder.reject(line, error.code, error.message, text)
             if builder.full:
@@ -175,7 +176,7 @@ class JsonLinesTable:
         if not builder.empty:
             yield builder.take()
 
-    def _row(self, data: bytes, positions: dict[str, int]) -> Sequence[str | None]:
+    def _row(self, data: bytes, positions: dict[str, int]) -> tuple[Sequence[str | None], Sequence[int]]:
         if BAD_BYTE in data:
             raise not_in_encoding(self._encoding)
         try:

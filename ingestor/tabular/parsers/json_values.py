@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingestor.outcomes import quoted, shortened
+from ingestor.tabular.words import looks_typed
 
 
 class Number(str):
@@ -144,13 +145,15 @@ def _check_text(text: str, where: str) -> None:
         raise RowError("encoding-error", f"PostgreSQL cannot keep {what} \\u{ord(found[0]):04x} in {where}.")
 
 
-def row_of(value: Any, positions: dict[str, int]) -> Sequence[str | None]:
-    """The cells of an object; `positions` are those of the columns, by name. Raises RowError."""
+def row_of(value: Any, positions: dict[str, int]) -> tuple[Sequence[str | None], Sequence[int]]:
+    """The cells of an object, and the positions of strings that look like numbers (see
+    ingestor.tabular.words); `positions` are those of the columns, by name. Raises RowError."""
     if isinstance(value, RowError):
         raise value
     if not isinstance(value, JsonObject):
         raise RowError("type-error", "The record is not a JSON object.")
     cells: list[str | None] = [None] * len(positions)
+    words: list[int] = []
     filled: set[str] = set()
     for name, item in value.members:
         if name in filled:
@@ -159,5 +162,8 @@ def row_of(value: Any, positions: dict[str, int]) -> Sequence[str | None]:
         cell = as_cell(item)
         if name not in positions:
             raise RowError("extra-cell", f"The table has no column {quoted(name)}.")
-        cells[positions[name]] = cell
-    return cells
+        position = positions[name]
+        cells[position] = cell
+        if type(item) is str and looks_typed(item):
+            words.append(position)
+    return cells, words

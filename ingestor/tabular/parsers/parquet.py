@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
+from ingestor.columns.arrow import Int64s
 from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.text_table import TextTable
+from ingestor.tabular.words import column_looks_typed
 
 pc: Any = compute  # the stubs know too few of its overloads
 AnyArray = Any
@@ -75,7 +77,8 @@ class ParquetTable:
                         exact = whole_exact.column(name).slice(start, count)
                         columns[position] = _wide_text(batch.column(position), exact)
                     index = np.arange(count, dtype=np.int64)
-                    yield TextTable(columns, index, index + first, count, [])
+                    words = _words(batch, columns)
+                    yield TextTable(columns, index, index + first, count, [], words=words)
                     first += count
         except MemoryError:
             raise
@@ -202,6 +205,21 @@ def _text(column: AnyArray) -> AnyArray:
         ]
         return pa.array(texts, pa.string())
     return pa.array([_value(value) for value in column.to_pylist()], pa.string())
+
+
+def _words(batch: Any, texts: Sequence[AnyArray]) -> dict[int, Int64s]:
+    found = {}
+    for position, text in enumerate(texts):
+        if _is_text(batch.column(position).type) and (rows := np.flatnonzero(column_looks_typed(text))).size:
+            found[position] = rows
+    return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    if isinstance(kind, pa.DictionaryType):
+        return _is_text(kind.value_type)
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
 
 
 def _wide_text(microseconds: AnyArray, nanoseconds: AnyArray) -> AnyArray:

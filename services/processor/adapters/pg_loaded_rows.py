@@ -10,9 +10,10 @@ import asyncpg
 from ingestor.access.limits.reads import Reads, ReadTooLongError
 from ingestor.reports import CUT
 from ingestor.runtime.postgres.errors import transient_errors
+from ingestor.services.processor.adapters.pg_rows_before import rows_before
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Lineage
-from ingestor.services.processor.adapters.postgres.table import quoted, sql_name
+from ingestor.services.processor.adapters.postgres.table import quoted, sql_name, table_now
 from ingestor.services.processor.adapters.postgres.target import OWN_ONLY, check_schema
 from ingestor.services.processor.ports import (
     JSON_SINK,
@@ -87,12 +88,28 @@ class PgLoadedTables(LoadedTables):
             found = replace(found, unreadable=str(error))
         except ReadTooLongError:
             found = replace(found, unreadable=self._too_long(table))
-        return replace(found, counts=await self._counts(of, found)) if counts else found
+        return await self._counted(of, found) if counts else found
 
-    async def _counts(self, of: Loaded, found: LoadedRows) -> tuple[int, int] | None:
-        """The rows of the table and of the process; None when they cannot be counted in time."""
+    async def _counted(self, of: Loaded, found: LoadedRows) -> LoadedRows:
         if not found.columns:
-            return None
+            return found
+        if (exact := await self._counts(of)) is not None:
+            found = replace(found, counts=exact)
+        try:
+            async with (
+                transient_errors("sink"),
+                self._reads.place() as pool,
+                pool.transaction() as connection,
+            ):
+                await self._limit(connection)
+                if exact is None and (now := await table_now(connection, sql_name(of.table))) is not None:
+                    found = replace(found, about=now.row_count)
+                return replace(found, before=await rows_before(connection, of.process_id, of.tenant))
+        except (asyncpg.PostgresError, ReadTooLongError):
+            return found
+
+    async def _counts(self, of: Loaded) -> tuple[int, int] | None:
+        """The rows of the table and of the process; None when they cannot be counted in time."""
         try:
             async with (
                 transient_errors("sink", lambda error: _refusal(error, of.table)),

@@ -11,6 +11,7 @@ import pyarrow as pa
 import structlog
 
 from ingestor.checking.rows import CheckedRows
+from ingestor.checking.typed_cells import TypedCells
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.processes.pool import CallFailedError, OverLimitError, Processes
 from ingestor.services.processor.batches import RepairedRows, RowBatch
@@ -48,7 +49,7 @@ class IsolatedChecks(Checks):
         return cast("RepairTable", await self._twice(READ_REPAIR, batch, rows, data, pipeline))
 
     async def check(
-        self, table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: bool
+        self, table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: TypedCells
     ) -> CheckedRows:
         """The rows after the checks."""
         good: list[pa.Table] = []
@@ -79,7 +80,13 @@ class IsolatedChecks(Checks):
         return CheckedRows(pa.concat_tables(good), np.concatenate(indexes), rejected, notices)
 
     async def _check(
-        self, table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: bool, again: bool
+        self,
+        table: TextTable,
+        columns: Sequence[str],
+        pipeline: Pipeline | None,
+        *,
+        typed: TypedCells,
+        again: bool,
     ) -> CheckedRows:
         """With `again` a second time if the process dies: somebody may have killed it."""
         call = partial(self._call, CHECK, table, columns, pipeline, typed)

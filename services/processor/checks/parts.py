@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.checking.typed_cells import TypedCells
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.tabular.text_table import TextTable
@@ -21,7 +22,7 @@ GUILTY = "batch-error"
 
 
 def check_part(
-    table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, typed: bool
+    table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, typed: TypedCells
 ) -> CheckedRows:
     """Check the rows of a part."""
     return check_rows(table, columns, pipeline, typed=typed)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.checking.typed_cells import TypedCells
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.observability.spans import span
 from ingestor.runtime.observability.stages import stage
@@ -29,7 +30,7 @@ class Checks(Protocol):
         ...
 
     async def check(
-        self, table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: bool
+        self, table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: TypedCells
     ) -> CheckedRows:
         """The rows of a table after the checks; `columns` are its labels."""
         ...
@@ -48,7 +49,7 @@ class ThreadChecks(Checks):
             return await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
 
     async def check(
-        self, table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: bool
+        self, table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: TypedCells
     ) -> CheckedRows:
         with stage("check"), span("check"):
             return await asyncio.to_thread(check_rows, table, columns, pipeline, typed=typed)

@@ -57,6 +57,7 @@ class LoadedRowsService:
                 rows.select,
                 unreadable="The rows of a repair are in the table as rows of the repaired process.",
                 counts=rows.counts,
+                about=rows.about,
             )
         return LabeledRows(rows, tuple(_label(name, pipeline, process.columns) for name in rows.columns))
 

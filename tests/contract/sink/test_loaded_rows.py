@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,8 @@ import pytest
 
 from ingestor.runtime.postgres.pool import PgPool
 from ingestor.services.processor.adapters.pg_loaded_rows import PgLoadedTables
+from ingestor.services.processor.adapters.pg_rows_before import RowsBefore
+from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.ports import (
     JSON_SINK,
@@ -22,8 +25,12 @@ from ingestor.services.processor.ports import (
     LoadedRows,
     SinkChoice,
     Table,
+    TableNow,
 )
 from tests.contract.sink.batches import PEOPLE, concluding, good, key, new_process
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import OpenPool
 
 UPSERT = replace(PEOPLE, upsert=True)
 ALL = (1, 2**63 - 1)
@@ -68,6 +75,57 @@ async def test_rows_are_found_by_their_lineage(pool: PgPool) -> None:
     # The statement that it shows finds the same rows.
     shown = await pool.fetch(found.select)
     assert [(row["_row_number"], row["id"]) for row in shown] == [(1, 1), (2, 2), (3, 3)]
+
+
+async def test_the_rows_before_are_counted_once(pool: PgPool) -> None:
+    first, second = new_process(), new_process()
+    await put(pool, first, [(1, "Ada"), (2, "Bob")])
+    await put(pool, second, [(3, "Eve")])
+    later = key(2, rows=1, process=second)
+    await PgSink(pool).load(later, good(later, [(4, "Eva")]), concluding(later))  # by another instance
+    assert (await read(pool, first)).before == TableNow(True, 0)
+    found = await read(pool, second)
+    assert (found.before, found.counts) == (TableNow(True, 2), (4, 2))
+
+
+async def test_rows_before_of_a_process_that_began_without_counting(pool: PgPool) -> None:
+    """By an instance of an older release."""
+    process = new_process()
+    await put(pool, process, [(1, "Ada")])
+    await pool.execute("DELETE FROM processor.rows_before")
+    of = key(2, rows=1, process=process)
+    await PgSink(pool).load(of, good(of, [(2, "Bob")]), concluding(of))
+    assert (await read(pool, process)).before is None
+
+
+async def test_rows_before_go_with_their_process(pool: PgPool, pool_of: OpenPool) -> None:
+    process = new_process()
+    await put(pool, process, [(1, "Ada")])
+    await PgProcessRecords(await pool_of("processor")).remove(process, "default", deleted=True)
+    assert await pool.fetchval("SELECT count(*) FROM processor.rows_before") == 0
+
+
+async def test_many_rows_before_are_an_estimate(pool: PgPool) -> None:
+    await put(pool, new_process(), [(0, "Ada")])
+    await pool.execute(
+        "INSERT INTO public.people (id, name, _process_id, _row_number) "
+        "SELECT n, 'x', gen_random_uuid(), n FROM generate_series(1, 20000) n"
+    )
+    await pool.execute("ANALYZE public.people")
+    process = new_process()
+    await put(pool, process, [(-1, "Bob")])
+    found = await read(pool, process)
+    assert (found.before, found.counts) == (TableNow(True, 20_001, estimated=True), (20_002, 1))
+
+
+async def test_a_locked_table_does_not_stop_the_count_for_long(pool: PgPool) -> None:
+    """Nothing is noted then, and the rows are loaded as soon as they can be."""
+    await put(pool, new_process(), [(1, "Ada")])
+    process = new_process()
+    async with pool.transaction() as other:
+        await other.execute("LOCK TABLE public.people IN ACCESS EXCLUSIVE MODE")
+        await RowsBefore(pool).note(key(1, rows=1, process=process), PEOPLE)
+    assert (await read(pool, process)).before is None
 
 
 async def test_rows_that_were_changed_or_replaced_are_shown_as_they_are_now(pool: PgPool) -> None:

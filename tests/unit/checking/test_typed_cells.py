@@ -10,6 +10,7 @@ import openpyxl
 import pytest
 
 from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.checking.typed_cells import TypedCells
 from ingestor.pipelines.document import parse_pipeline
 from ingestor.tabular.files.sample import read_sample, sample_table
 from ingestor.tabular.options import ReadOptions
@@ -18,7 +19,7 @@ from ingestor.types.notation.json_text import canonical_json
 GERMAN = {"type": "number", "decimalChar": ",", "groupChar": "."}
 
 
-def checked(field: dict[str, Any], *values: Any, typed: bool = True, **more: Any) -> CheckedRows:
+def checked(field: dict[str, Any], *values: Any, typed: TypedCells = "marked", **more: Any) -> CheckedRows:
     """The rows of a workbook with these cells in a column."""
     book = openpyxl.Workbook()
     sheet = book.active
@@ -95,7 +96,7 @@ def test_per_cent_is_what_the_cell_shows_where_the_pipeline_expects_it() -> None
         field = {"name": "x", "type": "number", "decimalChar": ",", "bareNumber": bare}
         document = {"name": "p", "schema": {"fields": [field]}, "sink": {"table": "t"}}
         pipeline = parse_pipeline(canonical_json(document))
-        found = check_rows(sample_table(sample), sample.names, pipeline, typed=True)
+        found = check_rows(sample_table(sample), sample.names, pipeline, typed="marked")
         assert found.good.column("x").to_pylist() == [expected]
 
 
@@ -117,4 +118,4 @@ def test_what_a_step_makes_is_text() -> None:
 
 
 def test_text_alone_is_read_as_declared() -> None:
-    assert loaded(GERMAN, "12.345", "12,5", typed=False) == (["12345", "12.5"], [])
+    assert loaded(GERMAN, "12.345", "12,5", typed="none") == (["12345", "12.5"], [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +35,11 @@ from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
 from ingestor.tabular.parsers.xlsx.workbook import Workbook
 from ingestor.tabular.records.header import ROW_NAME
 from ingestor.tabular.text_table import TextTable
+from ingestor.tabular.words import looks_typed
 
 _LONGEST_FOOTER = 30  # rows at the end of a sheet that may stand below its table
 
 # Text that would be another number where the point separates groups: it is noted to be text.
-_LIKE_A_NUMBER = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}", re.ASCII)
 
 
 class XlsxTable:
@@ -150,15 +149,15 @@ class XlsxTable:
         if not faulty and not any(inside):
             builder.skip(line, "blank-row", "The row is blank.", "")
             return
-        builder.add(line, inside, sum(map(len, cells.values())))
+        words = [
+            column - self._first for column in row.words
+            if self._first <= column < self._end and looks_typed(cells.get(column, ""))
+        ]  # fmt: skip
+        builder.add(line, inside, sum(map(len, cells.values())), words)
         for column in faulty:
             builder.cell_note(column - self._first, fault=faults[column])
         for column, text in row.shown.items():
             if column < self._end:
-                builder.cell_note(column - self._first, shown=text)
-        for column in row.words:
-            text = cells.get(column, "")
-            if self._first <= column < self._end and _LIKE_A_NUMBER.fullmatch(text):
                 builder.cell_note(column - self._first, shown=text)
 
     def _outside(self, row: int, column: int) -> str:

@@ -156,6 +156,7 @@ _KEPT = {
     "processor.repaired_rows": "process_id",
     "processor.row_lineage": "process_id",
     "processor.handed_back": "process_id",
+    "processor.rows_before": "process_id",
 }
 _REMOVE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(

@@ -13,6 +13,7 @@ from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.observability.spans import Stages, span
 from ingestor.runtime.observability.stages import next_stage, stage
 from ingestor.runtime.postgres.errors import transient_errors
+from ingestor.services.processor.adapters.pg_rows_before import RowsBefore
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
@@ -79,11 +80,14 @@ class PgSink(PgMarkers, Sink):
         super().__init__(pool)
         self._schemas = schemas
         self._locks = TableLocks()
+        self._before = RowsBefore(pool)
         self._ready: dict[tuple[str, Table], Target] = {}  # by tenant: each has rights of its own
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
+        if not rows.repairs:
+            await self._before.note(key, rows.table)
         try:
             try:
                 with stage("load"):  # of which the end is the commit

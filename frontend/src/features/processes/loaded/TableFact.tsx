@@ -1,12 +1,11 @@
 import { Button, CopyButton } from "@mantine/core";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { type ListLoadedRowsResponse, type Process, ProcessState } from "@/api/contract";
-import { formatCount, plural } from "@/lib/format";
-import { toNumber } from "@/lib/proto";
+import { type Process, ProcessState } from "@/api/contract";
 import { isTerminal } from "@/lib/states";
 import classes from "./Loaded.module.css";
 import { tableQuery } from "./queries";
+import { rowsWords } from "./rows-words";
 
 /** Where the rows of a process are: the table, how many rows it has, and a SELECT of those of the process. */
 export function TableFact({ process }: { readonly process: Process }) {
@@ -34,12 +33,6 @@ export function TableFact({ process }: { readonly process: Process }) {
       )}
     </div>
   );
-}
-
-function rowsWords({ tableRows, processRows }: ListLoadedRowsResponse): string {
-  if (tableRows === undefined || processRows === undefined) return "";
-  const others = toNumber(tableRows) - toNumber(processRows);
-  return `has ${plural(toNumber(tableRows), "row")} now: ${formatCount(processRows)} of this process, ${formatCount(others)} others.`;
 }
 
 function Select({ sql }: { readonly sql: string }) {

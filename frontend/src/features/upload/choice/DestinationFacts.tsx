@@ -47,10 +47,10 @@ function NotLoaded({ labels }: { readonly labels: readonly string[] }) {
   );
 }
 
-/** "Table customers: 1,234 rows now." */
+/** "Table customers: has 1,234 rows now." */
 export function tableText(table: TableNow): string {
   if (!table.exists) return `Table ${table.name}: does not exist yet; starting makes it.`;
   if (table.rowCount === 0n) return `Table ${table.name}: exists and is empty.`;
   const about = table.estimated ? `about ${formatCount(table.rowCount)} rows` : plural(table.rowCount, "row");
-  return `Table ${table.name}: has ${about} already.`;
+  return `Table ${table.name}: has ${about} now.`;
 }

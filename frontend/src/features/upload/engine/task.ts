@@ -6,7 +6,7 @@ import { describeError, factsOf, isTransient, type RowError, reasonOf } from "@/
 import { TRACEPARENT, Trace } from "@/api/interceptors/trace";
 import { fingerprintOf } from "../hashing/fingerprint";
 import { HEAD_BYTES, refuse } from "./checks";
-import { FileChangedError, type UploadPorts, type UploadRecord } from "./ports";
+import { FileChangedError, type ReadPiece, type UploadPorts, type UploadRecord } from "./ports";
 import { RateMeter } from "./rate";
 
 /**
@@ -79,6 +79,12 @@ export interface UploadOptions {
   readonly completion?: Completion;
 }
 
+interface PieceAhead {
+  readonly start: number;
+  readonly end: number;
+  readonly piece: Promise<ReadPiece>;
+}
+
 /** Here the server is to store what it has, whatever it would wait for: enough for a first look at the file. */
 export const FIRST_COMMIT = 4 * 1024 * 1024;
 const CANNOT = "This file cannot be uploaded";
@@ -96,6 +102,7 @@ export class UploadTask {
   private snapshot: UploadSnapshot;
   private record: UploadRecord | null = null;
   private chunkSize = 1024 * 1024;
+  private ahead: PieceAhead | null = null;
   private digest: Promise<Uint8Array<ArrayBuffer>> | null = null;
   private resumeWanted: (() => void) | null = null;
   private pauseWanted = false;
@@ -275,7 +282,8 @@ export class UploadTask {
       const start = this.snapshot.received;
       const end = Math.min(start + this.chunkSize, this.file.size);
       const more = end < this.file.size && !(start < FIRST_COMMIT && end >= FIRST_COMMIT);
-      const piece = await this.ports.readPiece(this.file, start, end);
+      const piece = await this.read(start, end);
+      if (end < this.file.size) this.readAhead(end, Math.min(end + this.chunkSize, this.file.size));
       try {
         const answer = await this.ports.calls.writeChunk(
           {
@@ -309,6 +317,21 @@ export class UploadTask {
     }
     await this.note(fingerprint);
     this.change({ phase: "sent", rate: null, timeLeft: null, problem: null });
+  }
+
+  private read(start: number, end: number): Promise<ReadPiece> {
+    const { ahead } = this;
+    this.ahead = null;
+    const found = ahead !== null && ahead.start === start && ahead.end === end;
+    return found ? ahead.piece : this.ports.readPiece(this.file, start, end);
+  }
+
+  /** Reads the next piece while the one before it is sent. */
+  private readAhead(start: number, end: number): void {
+    const piece = this.ports.readPiece(this.file, start, end);
+    // It may never be awaited; its failure must then not be unhandled.
+    piece.catch(() => undefined);
+    this.ahead = { start, end, piece };
   }
 
   private advance(committed: number, received: number): void {

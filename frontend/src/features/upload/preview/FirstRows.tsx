@@ -1,4 +1,4 @@
-import { useRef } from "react";
+import { useCallback, useRef } from "react";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { Panel } from "@/components/Panel";
@@ -12,6 +12,7 @@ import { ProblemList } from "./ProblemList";
 export function FirstRows({ plan }: { readonly plan: Plan }) {
   const { dryRun, running } = plan;
   const grid = useRef<PreviewGridHandle>(null);
+  const show = useCallback((row: number, label: string) => grid.current?.reveal(row, label), []);
   return (
     <Panel
       title="First rows"
@@ -27,7 +28,7 @@ export function FirstRows({ plan }: { readonly plan: Plan }) {
       ) : (
         <>
           <PreviewGrid ref={grid} columns={dryRun.data.columns} rows={dryRun.data.rows} />
-          <ProblemList rows={dryRun.data.rows} onShow={(row, label) => grid.current?.reveal(row, label)} />
+          <ProblemList rows={dryRun.data.rows} onShow={show} />
         </>
       )}
     </Panel>

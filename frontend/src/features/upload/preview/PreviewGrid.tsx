@@ -1,6 +1,6 @@
 import { Tooltip } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type Ref, useImperativeHandle, useMemo, useRef } from "react";
+import { memo, type Ref, useImperativeHandle, useMemo, useRef } from "react";
 import { type DryRunRow, RowState } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import classes from "./PreviewGrid.module.css";
@@ -19,8 +19,8 @@ interface PreviewGridProps {
   readonly ref?: Ref<PreviewGridHandle>;
 }
 
-/** The first records of the file as a grid; invalid cells are marked and say why. */
-export function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
+/** The first records of the file as a grid; invalid cells are marked and say why. Made anew only for other rows. */
+export const PreviewGrid = memo(function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const widths = useMemo(() => columns.map((label, index) => widthOf(label, rows, index)), [columns, rows]);
   const vertical = useVirtualizer({
@@ -110,7 +110,7 @@ export function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
       </div>
     </div>
   );
-}
+});
 
 interface GridRowProps {
   readonly row: DryRunRow;

@@ -1,3 +1,4 @@
+import { memo } from "react";
 import { type DryRunRow, RowState } from "@/api/contract";
 import { formatCount, plural } from "@/lib/format";
 import classes from "./ProblemList.module.css";
@@ -11,8 +12,11 @@ interface ProblemListProps {
   readonly onShow: (rowIndex: number, label: string) => void;
 }
 
-/** The problems found by the dry run, in order; each links to its cell. */
-export function ProblemList({ rows, onShow }: ProblemListProps) {
+/**
+ * The problems found by the dry run, in order; each links to its cell. Made anew only for other rows: it is long,
+ * and what is around it changes with every choice.
+ */
+export const ProblemList = memo(function ProblemList({ rows, onShow }: ProblemListProps) {
   const problems = rows.flatMap((row, rowIndex) =>
     row.errors.map((error, at) => ({ row, rowIndex, error, label: row.errorLabels[at] ?? "", at })),
   );
@@ -40,4 +44,4 @@ export function ProblemList({ rows, onShow }: ProblemListProps) {
       )}
     </div>
   );
-}
+});
