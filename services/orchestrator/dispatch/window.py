@@ -22,7 +22,7 @@ class Windows:
 
     def __init__(self, most: int, *, first: int = 4, clock: Callable[[], float] = time.monotonic) -> None:
         """`most`: batches in flight, of all streams together; a tenant may always have one. `first`: those of
-        a stream that has just begun, shared with other active tenants."""
+        streams that have just begun, shared with other active tenants."""
         self._most = most
         self._first = first
         self._clock = clock
@@ -44,10 +44,9 @@ class Windows:
             self._end(tenant)
             window.close()
 
-    @property
-    def first(self) -> int:
-        """How many batches a stream that has just begun may have in flight."""
-        return max(1, self._first // max(1, len(self._streams)))
+    def first(self, tenant: str) -> int:
+        """How many batches a stream of a tenant that has just begun may have in flight."""
+        return max(1, self._first // self._share(tenant))
 
     @property
     def in_flight(self) -> int:
@@ -77,9 +76,13 @@ class Windows:
             del self._streams[tenant]
         self.tell()
 
+    def _share(self, tenant: str) -> int:
+        """Among how many what may be in flight is shared: a stream has one part of it."""
+        return max(1, len(self._streams) * self._streams[tenant])
+
     def bounds(self, tenant: str) -> tuple[int, int]:
         """The least and the most batches that a stream of a tenant may have in flight."""
-        share = max(1, len(self._streams) * self._streams[tenant])
+        share = self._share(tenant)
         return max(1, min(_LEAST, self._most) // share), max(1, self._most // share)
 
     def most(self, tenant: str) -> int:
@@ -89,7 +92,7 @@ class Windows:
         tenants = len(others | {tenant})
         if tenants == 1:
             return self._most
-        sizes = (window.size for window in self._open if window.tenant == tenant and window.is_measured)
+        sizes = (window.size for window in self._open if window.tenant == tenant)
         return max(1, min(self._most // tenants, max((_LEAST // tenants, *sizes))))
 
     def tell(self) -> None:
@@ -158,12 +161,7 @@ class Window:
     def size(self) -> int:
         """How many batches may be in flight."""
         least, most = self._windows.bounds(self.tenant)
-        return min(max(self._size or self._windows.first, least), most)
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether its size follows from batches."""
-        return self._size is not None
+        return min(max(self._size or self._windows.first(self.tenant), least), most)
 
     @property
     def in_flight(self) -> int:
