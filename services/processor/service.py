@@ -213,7 +213,7 @@ class BatchService:
                     return
                 outcome = give_up(RowError("sink-error", "", "", str(error), "load"))
                 applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
-        fail_point("rows-committed")
+        fail_point("rows.committed")
         if applied.outcome:
             self._metrics.rows.inc(applied.outcome.succeeded)
         await self._report(key, applied)
@@ -247,9 +247,9 @@ class BatchService:
         spans.note(succeeded=outcome.succeeded, failed=outcome.failed, skipped=outcome.skipped)
         with stage("report"), spans.span("tell status"):
             await self._until_done("status", lambda: self._outcomes.record(outcome))
-            fail_point("outcome-recorded")
+            fail_point("outcome.recorded")
             await self._until_done("sink", lambda: self._sink.forget_outcome(key))
-        fail_point("outcome-forgotten")
+        fail_point("outcome.forgotten")
         self._metrics.batches.labels(outcome.default_state).inc()
         log.info("batch done", succeeded=outcome.succeeded, failed=outcome.failed, skipped=outcome.skipped)
 

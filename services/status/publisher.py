@@ -55,7 +55,7 @@ class Publisher:
     async def _announce(self, events: Sequence[LoggedEvent]) -> None:
         """Send events, and count them."""
         await self._send(events)
-        fail_point("events-published")
+        fail_point("events.published")
         for event in events:
             self._published.labels(event.type).inc()
 

@@ -177,7 +177,7 @@ class DeliveryWorker:
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
-            fail_point("file-delivered")
+            fail_point("file.delivered")
             await self._deliveries.done(delivery.process_id, self._owner, self._clock.now())
             log.info("delivered", attempts=delivery.attempts)
         except asyncio.CancelledError as error:

@@ -352,7 +352,7 @@ class UploadService:
                 upload_id, self._ids.new(), name, version, options, self._clock.now(), repair,
                 await self._quotas.limits(),
             )  # fmt: skip
-        fail_point("file-complete")
+        fail_point("file.complete")
         self._running.pop((tenant(), upload_id), None)
         self._metrics.uploads.labels("completed").inc()
         spans.note(process_id=process_id, file_bytes=size)

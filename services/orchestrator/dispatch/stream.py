@@ -120,7 +120,7 @@ class FileStream:
         self._raise_failed()
         with spans.span("record batch", attributes=_facts(batch.number)):
             await self._service.record(self._ingestion, batch, self._flight.window, self._finish)
-        fail_point("batch-recorded")
+        fail_point("batch.recorded")
         self._position = position_after(layout, batch)
         task = asyncio.create_task(self._send(batch, packed))
         self._sending.add(task)
@@ -137,7 +137,7 @@ class FileStream:
         with spans.span("dispatch", attributes={**_facts(batch.number), "ingestor.rows": batch.row_count}):
             await self._service.announce(self._process_id, batch, self._flight)
             await self._service.send(self._process_id, batch, packed, "first")
-            fail_point("batch-sent")
+            fail_point("batch.sent")
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._slots.release()

@@ -16,14 +16,14 @@ _FREEZE_SECONDS = (2, 20)
 
 # Between two durable steps: `ingestor.runtime.fail_points`.
 POINTS = {
-    "file-complete": "upload",
-    "file-delivered": "upload",
-    "batch-recorded": "orchestrator",
-    "batch-sent": "orchestrator",
-    "rows-committed": "processor",
-    "outcome-recorded": "processor",
-    "outcome-forgotten": "processor",
-    "events-published": "status",
+    "file.complete": "upload",
+    "file.delivered": "upload",
+    "batch.recorded": "orchestrator",
+    "batch.sent": "orchestrator",
+    "rows.committed": "processor",
+    "outcome.recorded": "processor",
+    "outcome.forgotten": "processor",
+    "events.published": "status",
 }
 
 
