@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 _SWITCH_SECONDS = 0.001
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
+_KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 20_000, 10_000
 _AGE_GRACE_SECONDS = 3600  # after its age a connection ends, with the streams that are still on it
 
 
@@ -99,6 +100,11 @@ async def host(
                 ("grpc.so_reuseport", 0),  # a second server on the same port must fail
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                # A client whose machine is gone closes nothing; its calls end soon, with what they hold.
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+                ("grpc.http2.ping_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+                ("grpc.http2.max_pings_without_data", 0),
                 *_connection_age(settings.max_connection_age_seconds),
             ],
         )

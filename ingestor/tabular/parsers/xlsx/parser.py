@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, islice
@@ -58,7 +58,8 @@ class XlsxTable:
             raise UnreadableFileError(
                 "FILE_EMPTY", f"The sheet {quoted(tab.name)} has no header: it is empty."
             )
-        merges = merges_above(package, tab.part or "", filled[-1].number)
+        # To find merged cells the whole sheet is unpacked; cells that are merged leave gaps.
+        merges = merges_above(package, tab.part or "", filled[-1].number) if _has_gaps(filled) else []
         layout = find_layout(filled, merges, options)
         table = [row for row in filled if row.number > layout.skip_lines]
         header = table[: layout.header_rows]
@@ -166,6 +167,16 @@ class XlsxTable:
             f"The cell {letters(column)}{row} stands outside the table, whose header has the columns "
             f"{first} to {last}."
         )
+
+
+def _has_gaps(rows: Sequence[Row]) -> bool:
+    """Whether rows are not all filled from the same first column to the same last one, one after another."""
+    columns = rows[0].cells.keys()
+    return (
+        len(columns) != max(columns) - min(columns) + 1
+        or any(row.cells.keys() != columns for row in rows)
+        or rows[-1].number - rows[0].number + 1 != len(rows)
+    )
 
 
 def _top_line(row: Row, layout: Layout, header: list[Row]) -> TopLine:
