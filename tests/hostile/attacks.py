@@ -87,6 +87,14 @@ async def _slow_reads(stranger: Stranger) -> None:
     await asyncio.gather(*(read(process) for process in ids * 10), return_exceptions=True)
 
 
+async def _verifications(stranger: Stranger) -> None:
+    found = [process async for process in stranger.client.processes(limit=1) if process.counts.read]
+    if not found:
+        await stranger.ingests(stranger.file("rows.csv", lambda: b"a\n" + b"x\n" * 500_000))
+    for process in found:
+        await process.verify(timeout=300)
+
+
 async def _streams(stranger: Stranger) -> None:
     request = status_pb2.WatchEventsRequest()
     calls = [stranger.status.WatchEvents(request, metadata=stranger.metadata) for _ in range(_STREAMS)]
@@ -127,6 +135,7 @@ ATTACKS: dict[str, Callable[[Stranger], Awaitable[None]]] = {
     "an archive that expands": _sends("bomb.csv.gz", archives.gzip_bomb),
     "cells that multiply": _multiply,
     "slow reads": _slow_reads,
+    "verifications": _verifications,
     "600 streams": _streams,
     "blank lines": _sends("blank.csv", lambda: b"a,b\n1,2\n" + b"\n" * 2_000_000),
     "rows that all fail": _sends("short.csv", lambda: b"a,b\n" + b"1\n" * 500_000),

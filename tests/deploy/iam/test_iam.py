@@ -13,12 +13,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 import pytest
 
 from ingestor.local.ports import free_port
 from ingestor.local.services import is_serving
 from ingestor.provisioning.names import SERVICES
+from ingestor.v1 import processor_pb2, processor_pb2_grpc
 from tests.deployment_files.iam.policies import POLICIES, Ask, actions, allowed, asks, unused
 from tests.e2e.conftest import Suite, running, wait_until
 from tests.e2e.tables import write_readings
@@ -39,6 +41,7 @@ NOT_SEEN = {
     ("admin", "s3:AbortMultipartUpload"),
     # A file that is missing is "not found" only to who may list the bucket; others are refused.
     ("orchestrator", "s3:ListBucket"), ("processor-worker", "s3:ListBucket"),
+    ("processor-api", "s3:ListBucket"),
 }  # fmt: skip
 
 
@@ -90,13 +93,13 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[tuple[str, A
             stack.callback(process.wait, 60)
             stack.callback(process.send_signal, signal.SIGTERM)
             wait_until(lambda at=listen: is_serving(at, ""), module)  # type: ignore[misc]
-        use(suite, data)
+        use(suite, data, listen)
         administer(suite, upload)
     yield recorded(folder)
 
 
-def use(suite: Suite, folder: Path) -> None:
-    """Ingest a table and a workbook, wait for their events, delete one."""
+def use(suite: Suite, folder: Path, processor_api: str) -> None:
+    """Ingest a table and a workbook, wait for their events, verify one, delete it."""
     from openpyxl import Workbook
 
     write_readings(folder / "readings.csv", rows=20_000)
@@ -107,6 +110,10 @@ def use(suite: Suite, folder: Path) -> None:
         sheet.append(row)
     book.save(folder / "book.xlsx")
     suite.ingest(folder / "book.xlsx")
+    with grpc.insecure_channel(processor_api) as channel:
+        request = processor_pb2.VerifyProcessRequest(process_id=done["process_id"])
+        *_, last = processor_pb2_grpc.ProcessorServiceStub(channel).VerifyProcess(request, timeout=120)
+        assert last.result.agrees
     suite.run("delete", done["process_id"], "--yes")
 
 
@@ -135,7 +142,9 @@ def administer(suite: Suite, environment: dict[str, str]) -> None:
 
 def test_every_call_is_allowed(calls: set[tuple[str, Ask]]) -> None:
     roles = {role for role, _ in calls}
-    assert roles == {"upload", "converter", "orchestrator", "processor-worker", "status", "admin"}
+    assert roles == {
+        "upload", "converter", "orchestrator", "processor-worker", "processor-api", "status", "admin"
+    }  # fmt: skip
     assert [
         f"{role}: {ask}" for role, ask in sorted(calls) if not allowed(role, ask) and not ask.emulator_only
     ] == []

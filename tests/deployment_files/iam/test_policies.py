@@ -39,4 +39,6 @@ def test_queues_have_their_default_names() -> None:
 
 
 def test_who_needs_no_aws_has_no_policy() -> None:
-    assert POLICIES.keys() == {"upload", "converter", "orchestrator", "processor-worker", "status", "admin"}
+    assert POLICIES.keys() == {
+        "upload", "converter", "orchestrator", "processor-worker", "processor-api", "status", "admin"
+    }  # fmt: skip
