@@ -17,6 +17,7 @@ from ingestor.services.orchestrator.ingestions import Batch, position_after
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.service import OrchestratorService
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
+from ingestor.services.processor.dead_letters.handler import DeadHandler
 from ingestor.services.processor.ports import Applied, Delivery, Disposition
 from ingestor.services.processor.service import BatchService
 from ingestor.services.processor.worker import QueueWorker
@@ -114,7 +115,10 @@ def _settled_without_marker() -> Patches:
     async def settle(self: Any, outcome: BatchOutcome) -> Applied:
         return Applied(outcome)
 
-    return [(MemorySink, "settle", settle)]
+    async def gives_up(self: Any, batch: Any) -> bool:
+        return False
+
+    return [(MemorySink, "settle", settle), (DeadHandler, "_recovers", gives_up)]
 
 
 def _closed_not_looked_at() -> Patches:

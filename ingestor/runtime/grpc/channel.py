@@ -24,8 +24,8 @@ _SERVICE_CONFIG = json.dumps(
     {
         # Spreads calls over all addresses that DNS returns (Kubernetes headless services).
         "loadBalancingConfig": [{"round_robin": {}}],
-        # While more than a third of the calls fail, none is repeated: a service in trouble gets no more.
-        "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
+        # When far more calls fail than succeed, none is repeated: a service in trouble gets no more of them.
+        "retryThrottling": {"maxTokens": 200, "tokenRatio": 1},
         "methodConfig": [
             {
                 "name": [{}],

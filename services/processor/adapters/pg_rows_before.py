@@ -1,7 +1,7 @@
 """Keeps how many rows a table had before a process loaded its first, so that a person sees what became more.
 
-Every instance notes it before it loads a batch of the process, in a transaction of its own. Of several the
-first one counts: whatever one of them loads is committed after that.
+Every instance counts before it loads a batch of the process, in a transaction of its own. The number is kept
+with the first batch that is loaded: what is refused leaves nothing.
 """
 
 from __future__ import annotations
@@ -36,42 +36,51 @@ _NOTED = "SELECT row_count, estimated FROM processor.rows_before WHERE (process_
 
 
 class RowsBefore:
-    """Notes the count once for each process."""
+    """Counts once for each process."""
 
     def __init__(self, pool: PgPool) -> None:
         """The pool's transactions run as the tenant."""
         self._pool = pool
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    async def note(self, key: BatchKey, table: Table) -> None:
-        """Note how many rows the table has, unless that is known or the process has loaded some. Where it
-        cannot be counted soon, nothing is noted."""
+    async def count(self, key: BatchKey, table: Table) -> TableNow | None:
+        """The table before the process loads; None if that is kept already, if the process has loaded some,
+        and where it cannot be counted soon."""
         process = (key.tenant, key.process_id)
         if process in self._known:
             self._known.move_to_end(process)
-            return
+            return None
+        found = None
         try:
             async with transient_errors("sink"), self._pool.transaction() as connection:
                 await connection.execute(_SHORTLY)
-                await _note(connection, key, table)
+                found = await _count(connection, key, table)
         except (asyncpg.PostgresError, TransientError) as error:
             log.info("rows before not counted", process_id=key.process_id, error=type(error).__name__)
+        if found is None:
+            self._know(process)
+        return found
+
+    async def keep(self, connection: PgConnection, key: BatchKey, found: TableNow) -> None:
+        """Keep the number at the end of the transaction that loads a batch."""
+        await connection.execute(_NOTE, key.process_id, key.tenant, found.row_count, found.estimated)
+        self._know((key.tenant, key.process_id))
+
+    def _know(self, process: tuple[str, str]) -> None:
         self._known[process] = None
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)
 
 
-async def _note(connection: PgConnection, key: BatchKey, table: Table) -> None:
+async def _count(connection: PgConnection, key: BatchKey, table: Table) -> TableNow | None:
     process_id, tenant, name = key.process_id, key.tenant, sql_name(table)
     if await rows_before(connection, process_id, tenant) or await has_loaded(connection, process_id, tenant):
-        return
+        return None
     if await is_gone(connection, process_id, tenant) is not None:
-        return
-    found: TableNow | None = TableNow(False)
+        return None
     if await connection.fetchval(_EXISTS, name):
-        found = await table_now(connection, name)
-    if found is not None:
-        await connection.execute(_NOTE, process_id, tenant, found.row_count, found.estimated)
+        return await table_now(connection, name)
+    return TableNow(False)
 
 
 async def rows_before(connection: PgConnection, process_id: str, tenant: str) -> TableNow | None:

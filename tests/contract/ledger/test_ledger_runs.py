@@ -187,7 +187,7 @@ async def begin(pool: PgPool) -> Sides:
 def rejected(number: int, line: int, kind: Any) -> RejectedRow:
     """A row of a kind."""
     state, errors, cells, _ = kind
-    filled = tuple(replace(error, value=error.value.format(number), message=error.message.format(number))
+    filled = tuple(error._replace(value=error.value.format(number), message=error.message.format(number))
                    for error in errors)  # fmt: skip
     return RejectedRow(number, line, state, filled, tuple(cell.format(number) for cell in cells))
 

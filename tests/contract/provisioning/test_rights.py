@@ -27,7 +27,14 @@ STATUS = {
         for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
     ),
 }
-MARKERS = {"applied_batches", "repaired_rows", "closed_processes", "replaced_rows", "row_lineage"}
+MARKERS = {
+    "applied_batches",
+    "repaired_rows",
+    "closed_processes",
+    "replaced_rows",
+    "row_lineage",
+    "rows_before",
+}
 _RIGHTS = """
 SELECT n.nspname, c.relname, kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
     unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) kind

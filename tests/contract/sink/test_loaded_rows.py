@@ -119,13 +119,12 @@ async def test_many_rows_before_are_an_estimate(pool: PgPool) -> None:
 
 
 async def test_a_locked_table_does_not_stop_the_count_for_long(pool: PgPool) -> None:
-    """Nothing is noted then, and the rows are loaded as soon as they can be."""
+    """It is not known then, and the rows are loaded as soon as they can be."""
     await put(pool, new_process(), [(1, "Ada")])
     process = new_process()
     async with pool.transaction() as other:
         await other.execute("LOCK TABLE public.people IN ACCESS EXCLUSIVE MODE")
-        await RowsBefore(pool).note(key(1, rows=1, process=process), PEOPLE)
-    assert (await read(pool, process)).before is None
+        assert await RowsBefore(pool).count(key(1, rows=1, process=process), PEOPLE) is None
 
 
 async def test_rows_that_were_changed_or_replaced_are_shown_as_they_are_now(pool: PgPool) -> None:

@@ -17,7 +17,7 @@ from ingestor.runtime.errors import TransientError
 from ingestor.services.processor.adapters.postgres import sink as pg_sink
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
-from ingestor.services.processor.ports import GoodRows, SinkRefusedError, Table
+from ingestor.services.processor.ports import GoodRows, SinkRefusedError, Table, TableLockedError
 from tests.contract.sink.batches import concluding, key
 from tests.fakes.sink import MemorySink
 
@@ -183,7 +183,7 @@ async def test_a_long_reader_does_not_stop_everybody(pool: PgPool, monkeypatch: 
     of, row = key(rows=1), {"id": 2, "b": "y"}
     async with pool.transaction() as reader:
         await reader.fetch("SELECT id FROM public.t")
-        with pytest.raises(TransientError):
+        with pytest.raises(TableLockedError):
             await load(sink, of, table("b"), [row])
         await load(sink, key(rows=1), table("a"), [{"id": 3, "a": "z"}])
     await load(sink, of, table("b"), [row])

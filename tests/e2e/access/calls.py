@@ -86,6 +86,8 @@ _REQUESTS: dict[str, Callable[[Names], Message | Sequence[Message]]] = {
     "ProcessorService/ListLoadedRows": lambda n: processor.ListLoadedRowsRequest(
         process_id=n.process, with_counts=True
     ),
+    "ProcessorService/VerifyProcess": lambda n: processor.VerifyProcessRequest(process_id=n.process),
+    "ProcessorService/GetReceiptKey": lambda n: processor.GetReceiptKeyRequest(),
     "ProcessorService/DescribeTable": lambda n: processor.DescribeTableRequest(table=n.table),
     "StatusService/GetProcess": lambda n: status_pb2.GetProcessRequest(process_id=n.process),
     "StatusService/ListProcesses": lambda n: status_pb2.ListProcessesRequest(),
@@ -118,7 +120,7 @@ ABOUT_ONE = frozenset(
         "GetAccess", "ListKeys", "CreateKey", "ListMembers", "SetMember", "RemoveMember", "GetQuotas",
         "ListAuditRecords", "ListTenants", "SetQuotas", "GetQueues", "ApplyPipeline", "ListPipelines",
         "ListProcesses", "WatchEvents", "GetOverview", "CreateUpload", "GetStorage", "DescribeTable",
-        "ListEvents",
+        "ListEvents", "GetReceiptKey",
     }
 )  # fmt: skip
 

@@ -56,14 +56,13 @@ async def most(blocker: asyncpg.Connection, count: int) -> None:
 
 @pytest.mark.parametrize("method", ["GetProcess", "PauseProcess", "UndoProcess", "WatchProcess"])
 async def test_calls_that_are_given_up(suite: Suite, client: AsyncClient, method: str) -> None:
-    """The ledger is locked, so that status waits, and whoever asks it."""
+    """What it reads is locked, so that it waits, and whoever asks for it."""
     process = str(uuid.uuid4())
     blocker = await asyncpg.connect(suite.dsn)
     try:
         async with grpc.aio.insecure_channel(suite.gateway) as channel, blocker.transaction():
-            await blocker.execute(
-                "LOCK TABLE status.processes, orchestrator.ingestions IN ACCESS EXCLUSIVE MODE"
-            )
+            table = "orchestrator.ingestions" if method == "PauseProcess" else "status.processes"
+            await blocker.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
             status: Any = status_pb2_grpc.StatusServiceStub(channel)
             orchestrator: Any = orchestrator_pb2_grpc.OrchestratorServiceStub(channel)
             processor: Any = processor_pb2_grpc.ProcessorServiceStub(channel)

@@ -21,7 +21,7 @@ STATES = {"blank": "skipped", "numbers": "failed"}
 CODES = {"blank": "blank-row", "numbers": "missing-cell"}
 # Of a batch, which has at most 100,000 rows: rows that differ by their numbers only are one record; if each
 # has other cells and another message, there is one for about each MiB of these.
-MOST = {"blank": 1, "numbers": 14}
+MOST = {"blank": 1, "numbers": 75}
 KEPT = """
 WITH records AS (
     SELECT pg_column_size(r.*) AS size FROM status.row_exceptions r WHERE process_id = $1::uuid

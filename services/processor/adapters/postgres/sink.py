@@ -48,7 +48,15 @@ from ingestor.services.processor.adapters.postgres.target import (
 )
 from ingestor.services.processor.adapters.table_locks import TableLocks, lock_for_rows
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
-from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
+from ingestor.services.processor.ports import (
+    Applied,
+    GoodRows,
+    Refused,
+    Sink,
+    SinkRefusedError,
+    Table,
+    TableNow,
+)
 
 if TYPE_CHECKING:
     from ingestor.provisioning.table_schemas import TableSchemas
@@ -86,22 +94,25 @@ class PgSink(PgMarkers, Sink):
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        if not rows.repairs:
-            await self._before.note(key, rows.table)
+        before = None if rows.repairs else await self._before.count(key, rows.table)
         try:
             try:
                 with stage("load"):  # of which the end is the commit
-                    return await self._load(key, rows, conclude)
+                    return await self._load(key, rows, conclude, before)
             except _UnexplainedError:
                 # The table is no longer what was known of it: it is looked at again, which tells why.
-                return await self._load(key, rows, conclude)
+                return await self._load(key, rows, conclude, before)
         except SinkRefusedError as error:
             async with transient_errors("sink"):
                 error.midway = await markers.has_loaded(self._pool, key.process_id, key.tenant)
             raise
 
     async def _load(
-        self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+        self,
+        key: BatchKey,
+        rows: GoodRows,
+        conclude: Callable[[Sequence[Refused]], BatchOutcome],
+        rows_before: TableNow | None,
     ) -> Applied:
         owner = rows.repairs or key.process_id
         place = (key.tenant, rows.table)
@@ -149,6 +160,8 @@ class PgSink(PgMarkers, Sink):
                 displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
             await markers.conclude(connection, outcome)
+            if rows_before is not None:
+                await self._before.keep(connection, key, rows_before)
             next_stage("commit")
             stages.begin("commit")
         if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
