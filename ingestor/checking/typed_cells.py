@@ -63,7 +63,7 @@ class Reader:
 
     @cached_property
     def _fields(self) -> Collection[str]:
-        return _with_notation(self._pipeline) if self._typed != "none" else ()
+        return fields_with_notation(self._pipeline) if self._typed != "none" else ()
 
     def read(self, field: Field, column: TextColumn, row_index: Int64s) -> ReadColumn:
         """The column of a field; `row_index` as in TextTable, of the column's rows."""
@@ -102,7 +102,7 @@ def _mask(bad: Mask | None, count: int) -> Mask:
     return np.zeros(count, np.bool_) if bad is None else bad
 
 
-def _with_notation(pipeline: Pipeline) -> Collection[str]:
+def fields_with_notation(pipeline: Pipeline) -> Collection[str]:
     """Names of the fields that read a column as the file has it, blanks aside, in a notation of their own."""
     made = {label for step in pipeline.transforms if not isinstance(step, Trim) for label in step.writes}
     return {

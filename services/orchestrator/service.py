@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
+from ingestor.checking.typed_cells import fields_with_notation
 from ingestor.pipeline_documents import read_stored
 from ingestor.pipelines.document import Pipeline
 from ingestor.reports import NUMBER_LABEL
@@ -370,13 +371,17 @@ class OrchestratorService:
         return found.layout.columns
 
     async def has_typed_cells(self, ingestion: Ingestion) -> bool:
-        """Whether the rows come from a file that keeps values typed; those of a repair, whether they did
-        first."""
+        """Whether the rows come from a file that keeps values typed, and a field of the pipeline has a
+        notation in which they must not be read; those of a repair, whether they did first. (A processor of
+        the last release cannot read such batches.)"""
         file, content = ingestion.file, ingestion.content
         if file.repairs and not file.retry:
             found = await self.until_done("database", lambda: self._ingestions.get(file.repairs))
             content = found.content if found else None
-        return content is not None and parse_options(content.dialect).keeps_types
+        if content is None or not parse_options(content.dialect).keeps_types:
+            return False
+        pipeline = await self._pipeline_of(file)
+        return pipeline is not None and bool(fields_with_notation(pipeline))
 
     async def _check_columns(
         self, file: FileInfo, head: TableHead, options: ReadOptions
