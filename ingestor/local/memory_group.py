@@ -40,9 +40,10 @@ def _make(most: int) -> MemoryGroup | None:
     for parent, limit in _parents():
         folder = parent / f"{_NAME}{os.getpid()}"
         try:
-            for left in parent.glob(f"{_NAME}*"):  # of suites that were killed
-                with suppress(OSError):  # it is in use
-                    left.rmdir()
+            for left in parent.glob(f"{_NAME}*"):  # of suites that were killed, not of one that starts
+                if not Path("/proc", left.name.removeprefix(_NAME)).exists():
+                    with suppress(OSError):  # it is in use
+                        left.rmdir()
             folder.mkdir(exist_ok=True)
             (folder / limit).write_text(str(most))
         except OSError:

@@ -81,3 +81,22 @@ def test_a_process_that_has_ended_is_no_error(group: MemoryGroup) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     group.take(ended.pid)
+
+
+def test_a_group_is_left_to_a_suite_that_runs_and_taken_from_one_that_was_killed(group: MemoryGroup) -> None:
+    """Several suites may start at the same time; their groups are empty at first."""
+    other = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    its = group.folder.with_name(f"ingestor-{other.pid}")
+    its.mkdir()
+    try:
+        code = "from ingestor.local.memory_group import memory_group\nwith memory_group(2**28): pass"
+        starting = [sys.executable, "-c", code]
+        subprocess.run(starting, check=True)
+        assert its.exists()
+        other.communicate()
+        subprocess.run(starting, check=True)
+        assert not its.exists()
+    finally:
+        other.kill()
+        if its.exists():
+            its.rmdir()
