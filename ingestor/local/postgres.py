@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from ingestor.local.children import last_line, spawn, stop, wait_ready
 from ingestor.local.errors import SuiteError
-from ingestor.local.ports import LOOPBACK, free_port
+from ingestor.local.ports import LOOPBACK, OwnPort
 from ingestor.local.supervision.leftovers import end_processes, processes_in
 
 # Sized for loading on a small machine; every commit stays durable.
@@ -48,10 +48,9 @@ class EmbeddedPostgres:
         """`settings` override the defaults here; without a `port`, `start` picks a free one. Without `listen`
         there is only a Unix socket, in `data_dir`, which nobody else may enter."""
         self._data = data_dir.absolute()
-        self._port = port
+        self._port = OwnPort(port)
         self._listen = listen
         self._settings = {**_SETTINGS, **(settings or {})}
-        self._has_port = False
         self.instance = "postgres"
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
@@ -61,9 +60,7 @@ class EmbeddedPostgres:
     @property
     def port(self) -> int:
         """The port that it listens on; raises RuntimeError before `start`."""
-        if self._port is None:
-            raise RuntimeError("not started")
-        return self._port
+        return self._port.number
 
     @property
     def dsn(self) -> str:
@@ -92,15 +89,14 @@ class EmbeddedPostgres:
             self._make(tools)
         elif self._user:
             _let_through(self._data.parent, pwd.getpwnam(self._user).pw_gid)
-        if not self._has_port:
-            self._port, self._has_port = free_port(self._port), True
+        port = self._port.pick()
         end_processes(processes_in(self._data))
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         self.process = spawn(
             [
                 tools / "postgres",
                 "-D", self._data,
-                "-p", str(self._port),
+                "-p", str(port),
                 f"-clisten_addresses={LOOPBACK if self._listen else ''}",
                 f"-cunix_socket_directories={'' if self._listen else self._data}",
                 *options,
@@ -118,7 +114,7 @@ class EmbeddedPostgres:
     def is_ready(self) -> bool:
         """Whether it takes connections."""
         host = LOOPBACK if self._listen else str(self._data)
-        asked = [str(binaries() / "pg_isready"), "-q", "-h", host, "-p", str(self._port)]
+        asked = [str(binaries() / "pg_isready"), "-q", "-h", host, "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
 
     def _make(self, tools: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingestor.local.aws.guard import KEY
 from ingestor.local.children import answers, spawn, stop, wait_ready
-from ingestor.local.ports import LOOPBACK, free_port
+from ingestor.local.ports import LOOPBACK, OwnPort
 from ingestor.local.tls.ca import Leaf
 
 
@@ -25,9 +25,8 @@ class MiniStack:
         answers nobody else, and no web page."""
         self._access_key = access_key
         self._state = state_dir.absolute()
-        self._port = port
+        self._port = OwnPort(port)
         self._tls = tls
-        self._has_port = False
         self.instance = "ministack"
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
@@ -36,9 +35,7 @@ class MiniStack:
     @property
     def port(self) -> int:
         """The port that it listens on; raises RuntimeError before `start`."""
-        if self._port is None:
-            raise RuntimeError("not started")
-        return self._port
+        return self._port.number
 
     @property
     def endpoint(self) -> str:
@@ -49,11 +46,10 @@ class MiniStack:
         """Start the server, without waiting until it answers; started again it has the same port."""
         self._state.mkdir(parents=True, exist_ok=True)
         self._state.chmod(0o700)
-        if not self._has_port:
-            self._port, self._has_port = free_port(self._port), True
+        port = self._port.pick()
         environment = {
             **os.environ,
-            "GATEWAY_PORT": str(self.port),
+            "GATEWAY_PORT": str(port),
             "BIND_HOST": LOOPBACK,
             "MINISTACK_HOST": LOOPBACK,
             "SERVICES": "sqs,s3",
