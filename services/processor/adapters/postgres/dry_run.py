@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     why_none,
 )
 from ingestor.services.processor.adapters.postgres.target import OWN_ONLY
+from ingestor.services.processor.adapters.temporary_tables import session_of_its_own
 from ingestor.services.processor.ports import (
     DryRunTables,
     GoodRows,
@@ -170,26 +171,13 @@ class PgDryRunTables(DryRunTables):
                 raise ResourceExhaustedError("TOO_MANY_DRY_RUNS", message) from None
             self.opened += 1
             try:
-                async with transient_errors("sink"):
-                    connection = await stack.enter_async_context(self._pool.session())
-                stack.push_async_callback(self._leave, connection)
+                session = session_of_its_own(self._pool, "a dry run", _PATIENCE)
+                connection = await stack.enter_async_context(session)
                 async with transient_errors("sink"):
                     await connection.execute(_END_WITH_CONNECTION)
                 yield await PgTableDryRun.begin(self._pool, connection, table, self._schemas)
             finally:
                 self.opened -= 1
-
-    async def _leave(self, connection: PgConnection) -> None:
-        """Drop the temporary tables; if that fails, end the session, which drops them too."""
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await connection.execute("DISCARD TEMP")
-        except BaseException as error:
-            with suppress(asyncpg.InterfaceError):  # the connection is closed already
-                connection.terminate()
-            if not isinstance(error, Exception):
-                raise
-            log.warning("a dry run's session was ended", error=type(error).__name__)
 
 
 def observe_places(tables: PgDryRunTables, registry: CollectorRegistry) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -26,6 +26,7 @@ from ingestor.services.processor.adapters.postgres.faults import changes_first
 from ingestor.services.processor.adapters.postgres.lineage import Lineage
 from ingestor.services.processor.adapters.postgres.table import fitting_of, listed, quoted, sql_name
 from ingestor.services.processor.adapters.postgres.target import OWN_ONLY, check_schema
+from ingestor.services.processor.adapters.temporary_tables import session_of_its_own
 from ingestor.services.processor.ports import GoodRows, Loaded, SinkRefusedError, Table
 from ingestor.services.processor.verification.ports import (
     TableBatch,
@@ -93,9 +94,8 @@ class PgVerifiedTables(VerifiedTables):
     @asynccontextmanager
     async def open(self, of: Loaded, chosen: Sequence[int] | None) -> AsyncIterator[PgTableView]:
         async with AsyncExitStack() as stack:
-            async with transient_errors("sink"):
-                connection = await stack.enter_async_context(self._tenants.session())
-            stack.push_async_callback(_leave, connection)
+            session = session_of_its_own(self._tenants, "a verification", _LEAVE_SECONDS)
+            connection = await stack.enter_async_context(session)
             view = PgTableView(self._tenants, connection, of)
             try:
                 async with transient_errors("sink", lambda error: _refusal(error, of.table)):
@@ -299,19 +299,6 @@ class PgTableView(TableView):
     def _differs(self, name: str) -> str:
         text = "::text" if name in self._as_text else ""
         return f"there.{quoted(name)}{text} IS DISTINCT FROM e.{quoted(name)}{text}"
-
-
-async def _leave(connection: PgConnection) -> None:
-    """Drop the temporary tables; if that fails, end the session, which drops them too."""
-    try:
-        async with asyncio.timeout(_LEAVE_SECONDS):
-            await connection.execute("DISCARD TEMP")
-    except BaseException as error:
-        with suppress(asyncpg.InterfaceError):  # the connection is closed already
-            connection.terminate()
-        if not isinstance(error, Exception):
-            raise
-        log.warning("a verification's session was ended", error=type(error).__name__)
 
 
 def _refusal(error: asyncpg.PostgresError, table: Table) -> Exception:
