@@ -79,12 +79,15 @@ class TextTable:
 
     def rejecting(self, rows: npt.NDArray[np.bool_], records: Iterable[RejectedRow]) -> TextTable:
         """The table without the rows of a mask (shape [n]), which are in `rejected` now as `records`."""
-        kept = ~rows
-        mask = pa.array(kept)
+        rejected = sorted([*self.rejected, *records], key=lambda record: record.row_number)
+        return replace(self.keeping(~rows), rejected=rejected)
+
+    def keeping(self, rows: npt.NDArray[np.bool_]) -> TextTable:
+        """The table with the rows of a mask (shape [n]) alone, and all that is known of the others."""
+        mask = pa.array(rows)
         return replace(
             self,
             columns=[column.filter(mask) for column in self.columns],
-            row_index=self.row_index[kept],
-            line_index=self.line_index[kept],
-            rejected=sorted([*self.rejected, *records], key=lambda record: record.row_number),
+            row_index=self.row_index[rows],
+            line_index=self.line_index[rows],
         )

@@ -150,18 +150,16 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
     if (np.diff(wanted) <= 0).any() or wanted[0] < 0 or wanted[-1] >= table.record_count:
         raise ValueError(f"{table.record_count} records from row {rows.first_row} on lack some of the rows")
     keep = np.isin(table.row_index, wanted)
-    mask = pa.array(keep)
     places = {int(index): place for place, index in enumerate(wanted.tolist())}
     rejected = []
     for row in table.rejected:
         place = places.get(row.row_number - table.first_row)
         if place is not None:
             rejected.append(row._replace(row_number=table.first_row + place))
+    kept = table.keeping(keep)
     chosen = replace(
-        table,
-        columns=[column.filter(mask) for column in table.columns],
-        row_index=np.searchsorted(wanted, table.row_index[keep]),
-        line_index=table.line_index[keep],
+        kept,
+        row_index=np.searchsorted(wanted, kept.row_index),
         record_count=len(numbers),
         rejected=rejected,
         cell_notes=tuple(

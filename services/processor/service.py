@@ -147,7 +147,7 @@ class BatchService:
             text, batch.columns, pipeline_of_text(batch, pipeline), typed=typed_of(batch)
         )
         displaces = sink == TABLE_SINK and not table.upsert  # see the port of tables
-        lines = line_shifts(text) if displaces else None
+        lines = await asyncio.to_thread(line_shifts, text) if displaces else None
         numbers = checked.good_index + key.range.first_row
         rows = GoodRows(table, checked.good, numbers, sink)
 
@@ -172,12 +172,18 @@ class BatchService:
         states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
 
         table, skipped = await asyncio.to_thread(failed_rows, found, states)
-        checked = await checks.check(
+        as_in_file = await checks.check(
             table, rows.columns, pipeline_of_text(batch, pipeline), typed=typed_of(batch)
         )
-        # In the order of the repaired process, so that of rows with the same key the first one wins.
-        order = np.argsort(numbers[checked.good_index])
-        checked = CheckedRows(checked.good.take(order), checked.good_index[order], checked.rejected + skipped)
+
+        def in_order() -> CheckedRows:
+            # That of the repaired process, so that of rows with the same key the first one wins.
+            order = np.argsort(numbers[as_in_file.good_index])
+            return CheckedRows(
+                as_in_file.good.take(order), as_in_file.good_index[order], as_in_file.rejected + skipped
+            )
+
+        checked = await asyncio.to_thread(in_order)
         good = GoodRows(
             table_of(pipeline), checked.good, numbers[checked.good_index], sink_of(pipeline), rows.process_id
         )

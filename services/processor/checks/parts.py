@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.checking.typed_cells import TypedCells
@@ -32,12 +31,8 @@ def part(table: TextTable, first: int, end: int) -> TextTable:
     """The records from position `first` to `end` of a slice, which keep their positions; the notices are in
     the first part."""
     keep = (table.row_index >= first) & (table.row_index < end)
-    mask = pa.array(keep)
     return replace(
-        table,
-        columns=[column.filter(mask) for column in table.columns],
-        row_index=table.row_index[keep],
-        line_index=table.line_index[keep],
+        table.keeping(keep),
         rejected=[row for row in table.rejected if first <= row.row_number - table.first_row < end],
         cell_notes=tuple(note for note in table.cell_notes if first <= note.row_index < end),
         notices=table.notices if first == 0 else (),
