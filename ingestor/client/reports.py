@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -55,15 +57,21 @@ async def save_report(
     request = status_pb2.DownloadReportRequest(process_id=process_id, format=_FORMATS[kind], rows=_ROWS[rows])
     if path is None:
         return await _write(gateway, request, target, timeout)  # type: ignore[arg-type]
-    # Complete or absent: half a report looks like a whole one.
+    with complete_or_absent(path) as file:
+        return await _write(gateway, request, file, timeout)
+
+
+@contextmanager
+def complete_or_absent(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears at `path` at the end, unless there is an error: half of it looks like a whole
+    one."""
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as file:
-            report = await _write(gateway, request, file, timeout)
+            yield file
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return report
 
 
 async def _write(

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from pathlib import Path
-from typing import BinaryIO
 
 import grpc
 
 from ingestor.client.errors import DeadlineExceededError, UnauthenticatedError, from_rpc
 from ingestor.client.gateway import Gateway
+from ingestor.client.reports import complete_or_absent
 from ingestor.client.sources import File
 from ingestor.v1 import processor_pb2
 
@@ -107,16 +107,10 @@ async def verify(
 def save(verification: Verification, target: File) -> None:
     """Write the receipt to a path, where it appears complete or not at all, or to a binary file."""
     if not isinstance(target, str | os.PathLike):
-        file: BinaryIO = target
-        file.write(verification.receipt)
+        target.write(verification.receipt)
         return
-    path = Path(target)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(verification.receipt)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with complete_or_absent(Path(target)) as file:
+        file.write(verification.receipt)
 
 
 async def receipt_key(gateway: Gateway, timeout: float | None) -> PublicKey:
