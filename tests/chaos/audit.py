@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import tempfile
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ingestor import AsyncClient
 from ingestor.client.aio_process import AsyncProcess
 from tests.chaos.files import TABLE, WRONG, File, file_of
 from tests.chaos.people import People
 from tests.chaos.world import World
+from tests.deployment_files.observability.metrics import scrape_all
 
 _QUIET_SECONDS = 300
 _ENDED = {"COMPLETED", "COMPLETED_WITH_ERRORS", "CANCELLED", "UNDONE", "FAILED"}
@@ -200,11 +198,4 @@ async def _at_rest(world: World, findings: Findings) -> None:
 
 
 def _in_work(world: World) -> float:
-    total = 0.0
-    services: Any = world.look()["services"]
-    for name, facts in services.items():
-        if name.startswith("processor"):
-            with urllib.request.urlopen(facts["metrics"], timeout=10) as answer:
-                text = answer.read().decode()
-            total += sum(map(float, re.findall(r"^ingestor_messages_in_work\{[^}]*\} (\S+)", text, re.M)))
-    return total
+    return sum(scrape.value("ingestor_messages_in_work") for scrape in scrape_all(world.look()).values())

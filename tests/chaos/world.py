@@ -7,8 +7,6 @@ import json
 import os
 import random
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
@@ -24,6 +22,7 @@ import psutil
 
 from ingestor.local.aws.ministack import MiniStack
 from ingestor.local.errors import SuiteError
+from ingestor.local.ports import free_port
 from ingestor.local.postgres import EmbeddedPostgres
 from tests.chaos.links.aws import AwsLink
 from tests.chaos.links.tcp import TcpLink
@@ -161,13 +160,6 @@ class World:
                 await asyncio.sleep(0.2)
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def _through(dsn: str, port: int) -> str:
     parts = urlsplit(dsn)
     return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"))
@@ -180,7 +172,7 @@ async def world(
     """A world while the context lasts. `settings` are the suite's."""
     await asyncio.to_thread(folder.mkdir, parents=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INGESTOR_")}
-    made = World(folder, own, _free_port(), environment)
+    made = World(folder, own, free_port(), environment)
     made.fail_points.mkdir()
     async with AsyncExitStack() as stack:
         environment |= {**settings, "INGESTOR_FAIL_POINTS": str(made.fail_points)}

@@ -14,7 +14,7 @@ Inject = Callable[[World, random.Random], Awaitable[None]]
 @dataclass(frozen=True)
 class Fault:
     """Something that breaks, and is whole again when `inject` returns. `own`: in which worlds; None: in both.
-    `least`: calls of clients must not fail meanwhile."""
+    `no_call_fails`: those of clients must not meanwhile."""
 
     name: str
     inject: Inject

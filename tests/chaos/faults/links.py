@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,8 @@ from tests.chaos.faults.fault import Fault, Inject
 from tests.chaos.links.tcp import TcpLink
 from tests.chaos.world import World
 
+Make = Callable[[str], Inject]
+
 
 def _link(world: World, name: str) -> TcpLink:
     found = getattr(world, name)
@@ -20,24 +23,32 @@ def _link(world: World, name: str) -> TcpLink:
     return found
 
 
-def _slow(name: str) -> Inject:
-    async def inject(world: World, draw: random.Random) -> None:
-        link = _link(world, name)
-        link.delay = draw.uniform(0.02, 0.3)
-        await asyncio.sleep(draw.uniform(3, 15))  # the fault
-        link.heal()
+def _strained(strain: Callable[[TcpLink, random.Random], None], least: float, most: float) -> Make:
+    """What strains a link for so many seconds."""
 
-    return inject
+    def of(name: str) -> Inject:
+        async def inject(world: World, draw: random.Random) -> None:
+            link = _link(world, name)
+            strain(link, draw)
+            await asyncio.sleep(draw.uniform(least, most))  # the fault
+            link.heal()
+
+        return inject
+
+    return of
 
 
-def _narrow(name: str) -> Inject:
-    async def inject(world: World, draw: random.Random) -> None:
-        link = _link(world, name)
-        link.bytes_per_second = draw.choice([100_000, 1_000_000])
-        await asyncio.sleep(draw.uniform(3, 10))  # the fault
-        link.heal()
+def _slow(link: TcpLink, draw: random.Random) -> None:
+    link.delay = draw.uniform(0.02, 0.3)
 
-    return inject
+
+def _narrow(link: TcpLink, draw: random.Random) -> None:
+    link.bytes_per_second = draw.choice([100_000, 1_000_000])
+
+
+def _refuse(link: TcpLink, draw: random.Random) -> None:
+    link.refuses = True
+    link.cut()
 
 
 def _cut(name: str) -> Inject:
@@ -46,17 +57,6 @@ def _cut(name: str) -> Inject:
         for _ in range(draw.randint(1, 5)):
             link.cut(reset=draw.random() < 0.5)
             await asyncio.sleep(draw.uniform(0, 1.5))  # the fault
-
-    return inject
-
-
-def _refused(name: str) -> Inject:
-    async def inject(world: World, draw: random.Random) -> None:
-        link = _link(world, name)
-        link.refuses = True
-        link.cut()
-        await asyncio.sleep(draw.uniform(1, 8))  # the fault
-        link.heal()
 
     return inject
 
@@ -110,7 +110,12 @@ FAULTS = [
             ("to_database", "the way to the database", False),
             ("to_gateway", "the way to the gateway", None),
         )
-        for how, make in (("slow", _slow), ("narrow", _narrow), ("cut", _cut), ("refuse", _refused))
+        for how, make in (
+            ("slow", _strained(_slow, 3, 15)),
+            ("narrow", _strained(_narrow, 3, 10)),
+            ("cut", _cut),
+            ("refuse", _strained(_refuse, 1, 8)),
+        )
     ),
     Fault("SQS and S3 throttle", _aws(throttled=0.5), own=False),
     Fault("SQS and S3 fail", _aws(fails=0.5), own=False),

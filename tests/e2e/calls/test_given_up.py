@@ -4,9 +4,7 @@ service."""
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-import urllib.request
 import uuid
 from typing import Any
 
@@ -23,6 +21,7 @@ from ingestor.v1 import (
     status_pb2,
     status_pb2_grpc,
 )
+from tests.deployment_files.observability.metrics import scrape_all
 from tests.e2e.conftest import Suite
 
 SOON = 1.0  # seconds; a busy machine gets more
@@ -33,13 +32,12 @@ CALLS = OWN + 1
 
 def waiting_calls(suite: Suite, method: str) -> float:
     """How many calls of a method are being answered, by all services together."""
-    total = 0.0
-    for facts in suite.facts["services"].values():
-        with urllib.request.urlopen(facts["metrics"], timeout=10) as answer:
-            text = answer.read().decode()
-        pattern = rf'^grpc_server_calls_in_flight\{{method="/?[^"]*{method}"\}} (\S+)'
-        total += sum(map(float, re.findall(pattern, text, re.MULTILINE)))
-    return total
+    return sum(
+        sample.value
+        for scrape in scrape_all(suite.facts).values()
+        for sample in scrape.families["grpc_server_calls_in_flight"].samples
+        if sample.labels["method"].endswith(f"/{method}")
+    )
 
 
 async def statements(blocker: asyncpg.Connection) -> int:
