@@ -16,7 +16,7 @@ from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid,
 from ingestor.runtime.observability.spans import note
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.outcomes.spans import OutcomeReader
-from ingestor.services.status.outcomes.wire import outcome_messages
+from ingestor.services.status.outcomes.wire import outcome_messages, range_message
 from ingestor.services.status.overview import Piece
 from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
 from ingestor.services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
@@ -393,13 +393,6 @@ def _batch(batch: common_pb2.BatchRange) -> Batch:
     )  # fmt: skip
 
 
-def _range(batch: Batch) -> common_pb2.BatchRange:
-    return common_pb2.BatchRange(
-        batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
-        first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
-    )  # fmt: skip
-
-
 def _lines(header: ledger_pb2.OutcomeHeader) -> tuple[tuple[int, int], ...] | None:
     if not header.HasField("lines"):
         return None
@@ -425,7 +418,7 @@ def _version(version: RowVersion) -> status_pb2.RowVersion:
 def _batch_record(record: BatchRecord) -> status_pb2.Batch:
     done = record.processed is not None
     return status_pb2.Batch(
-        range=_range(record.batch),
+        range=range_message(record.batch),
         state=status_pb2.BATCH_STATE_PROCESSED if done else status_pb2.BATCH_STATE_QUEUED,
         counts=common_pb2.RowCounts(
             read=record.batch.row_count, succeeded=record.succeeded, failed=record.failed,

@@ -6,7 +6,7 @@ These functions are pure: adapters store the account and the batches, and call t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ingestor.services.status.processes import (
@@ -32,6 +32,12 @@ class Batch:
     byte_end: int
 
 
+def line_at(first_line: int, position: int, shifts: Sequence[tuple[int, int]]) -> int:
+    """The line on which the row at a position of a batch begins; `shifts` as the lines of an Outcome."""
+    at = bisect_right(shifts, position, key=lambda shift: shift[0])
+    return first_line + position + (shifts[at - 1][1] if at else 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of a batch; the counts are rows. `lines` tells where its rows begin: for positions in it,
@@ -49,9 +55,7 @@ class Outcome:
         """The line on which a row begins; 0 if that is not told."""
         if self.lines is None:
             return 0
-        position = row_number - self.batch.first_row
-        at = bisect_right(self.lines, position, key=lambda shift: shift[0])
-        return self.batch.first_line + position + (self.lines[at - 1][1] if at else 0)
+        return line_at(self.batch.first_line, row_number - self.batch.first_row, self.lines)
 
     def __post_init__(self) -> None:
         """Check that every row has one outcome, unless the batch is UNPROCESSED."""

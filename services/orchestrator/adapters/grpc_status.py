@@ -9,6 +9,7 @@ import grpc
 
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
+from ingestor.services.orchestrator.dispatch.wire import bounds_of
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
 from ingestor.states import TERMINAL, process_state_name
@@ -50,10 +51,7 @@ class GrpcStatus(Status):
         return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, header=header))
 
     async def dispatched(self, process_id: str, batch: Batch) -> Progress:
-        bounds = common_pb2.BatchRange(
-            batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
-            first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
-        )  # fmt: skip
+        bounds = common_pb2.BatchRange(**bounds_of(batch))
         return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, dispatched=bounds))
 
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.services.status.adapters.pg_account import Work
 from ingestor.services.status.adapters.pg_rows import FIND_ROWS
 from ingestor.services.status.adapters.pg_values import errors_from, errors_json
-from ingestor.services.status.ledger import Outcome
+from ingestor.services.status.ledger import Outcome, line_at
 from ingestor.services.status.processes import RowState
 
 _REPORTED = "unnest($2::bigint[], $3::jsonb[], $5::bigint[]) AS reported (row_number, errors, line_number)"
@@ -91,10 +91,9 @@ async def _lines(work: Work, numbers: Sequence[int]) -> dict[int, int]:
     async for batch in work.connection.cursor(_LINES, work.process_id, ordered, prefetch=_AT_ONCE):
         first, count = batch["first_row"], batch["row_count"]
         start, end = bisect_left(ordered, first), bisect_left(ordered, first + count)
+        shifts = list(zip(batch["shift_positions"], batch["shift_lines"], strict=True))
         for number in ordered[start:end]:
-            at = bisect_right(batch["shift_positions"], number - first)
-            shift = batch["shift_lines"][at - 1] if at else 0
-            found[number] = batch["first_line"] + number - first + shift
+            found[number] = line_at(batch["first_line"], number - first, shifts)
     return found
 
 

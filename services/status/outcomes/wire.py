@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ingestor.internal.v1 import ledger_pb2
+from ingestor.services.status.ledger import Batch
 from ingestor.services.status.outcomes.spans import BatchOutcome
 from ingestor.v1 import common_pb2
 
 _SPANS = 10_000  # in a message, which has room for 5 MiB
+
+
+def range_message(batch: Batch) -> common_pb2.BatchRange:
+    """The boundaries of a batch."""
+    return common_pb2.BatchRange(
+        batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
+        first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
+    )  # fmt: skip
 
 
 def outcome_messages(outcome: BatchOutcome) -> Iterator[ledger_pb2.ListOutcomesResponse]:
@@ -17,10 +26,7 @@ def outcome_messages(outcome: BatchOutcome) -> Iterator[ledger_pb2.ListOutcomesR
     done = outcome.succeeded + outcome.failed + outcome.skipped
     for start in range(0, max(1, len(spans)), _SPANS):
         yield ledger_pb2.ListOutcomesResponse(
-            batch=common_pb2.BatchRange(
-                batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
-                first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
-            ),
+            batch=range_message(batch),
             counts=common_pb2.RowCounts(
                 read=batch.row_count, succeeded=outcome.succeeded, failed=outcome.failed,
                 skipped=outcome.skipped, unprocessed=batch.row_count - done,
