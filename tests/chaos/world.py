@@ -29,6 +29,7 @@ from tests.chaos.links.tcp import TcpLink
 
 SERVICES = ("upload", "orchestrator", "processor", "status")
 _UP_SECONDS = 120
+_BACK_SECONDS = 120  # for a database that another fault has taken away
 _KEY = "chaos"
 
 
@@ -115,6 +116,14 @@ class World:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    async def connect(self) -> asyncpg.Connection:
+        """A connection past every link. Another fault may have taken the database away: it is waited for."""
+        async with asyncio.timeout(_BACK_SECONDS):
+            while True:
+                with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    return await asyncpg.connect(self.dsn, timeout=10)
+                await asyncio.sleep(0.2)  # until the next attempt
+
     async def fetch(self, query: str, *arguments: object) -> list[Any]:
         """Rows of a query, past every link."""
         connection = await asyncpg.connect(self.dsn, timeout=10)
@@ -124,12 +133,17 @@ class World:
             await connection.close(timeout=5)
 
     async def execute(self, script: str) -> None:
-        """Run statements, past every link."""
-        connection = await asyncpg.connect(self.dsn, timeout=10)
-        try:
-            await connection.execute(script, timeout=60)
-        finally:
-            await connection.close(timeout=5)
+        """Run statements, past every link; again when the database goes away meanwhile, so they must be
+        repeatable."""
+        while True:
+            connection = await self.connect()
+            try:
+                await connection.execute(script, timeout=60)
+                return
+            except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
+                continue
+            finally:
+                connection.terminate()
 
     async def progress(self) -> int | None:
         """A number that grows with everything that is loaded; None while the database is away."""

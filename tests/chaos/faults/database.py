@@ -14,6 +14,8 @@ from tests.chaos.files import TABLE
 from tests.chaos.world import World
 
 _TABLES = ("status.batches", "status.events", "processor.applied_batches", "orchestrator.batches")
+# What is raised where the database goes, or has no place: another fault may come at the same time.
+_GONE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def _away(number: signal.Signals) -> Inject:
@@ -45,20 +47,17 @@ async def _read_only(world: World, draw: random.Random) -> None:
 
 async def _each(world: World, script: str) -> None:
     """Statements one by one: some may not be in a transaction with others."""
-    connection = await asyncpg.connect(world.dsn, timeout=10)
-    try:
-        for statement in script.split(";"):
-            await connection.execute(statement, timeout=60)
-    finally:
-        await connection.close(timeout=5)
+    for statement in script.split(";"):
+        await world.execute(statement)
 
 
 async def _no_connections(world: World, draw: random.Random) -> None:
-    held: list[asyncpg.Connection] = []
-    with suppress(asyncpg.TooManyConnectionsError, asyncpg.InterfaceError):
+    held = [await world.connect()]
+    with suppress(*_GONE):
         while True:
             held.append(await asyncpg.connect(world.dsn, timeout=10))
-    await world_ended(held[-1])
+    with suppress(*_GONE):
+        await world_ended(held[-1])
     await asyncio.sleep(draw.uniform(2, 8))  # the fault
     for connection in held:
         connection.terminate()
@@ -73,19 +72,19 @@ async def world_ended(connection: asyncpg.Connection) -> None:
 
 
 async def _locked(world: World, draw: random.Random) -> None:
-    connection = await asyncpg.connect(world.dsn, timeout=10)
+    connection = await world.connect()
     try:
-        async with connection.transaction():
-            with suppress(asyncpg.UndefinedTableError):
-                await connection.execute(f"LOCK TABLE {await _where(world)} IN ACCESS EXCLUSIVE MODE")
-            await asyncio.sleep(draw.uniform(2, 15))  # the fault
+        with suppress(*_GONE):
+            async with connection.transaction():
+                await connection.execute(f"LOCK TABLE {await _where(connection)} IN ACCESS EXCLUSIVE MODE")
+                await asyncio.sleep(draw.uniform(2, 15))  # the fault
     finally:
-        await connection.close(timeout=5)
+        connection.terminate()
 
 
-async def _where(world: World) -> str:
-    found = await world.fetch(f"SELECT schemaname FROM pg_tables WHERE tablename = '{TABLE}'")
-    return f"{found[0][0]}.{TABLE}" if found else TABLE
+async def _where(connection: asyncpg.Connection) -> str:
+    schema = await connection.fetchval("SELECT schemaname FROM pg_tables WHERE tablename = $1", TABLE)
+    return f"{schema}.{TABLE}" if schema else TABLE
 
 
 def _refusing(code: str, chance: float) -> Inject:
@@ -99,12 +98,12 @@ def _refusing(code: str, chance: float) -> Inject:
         )
         for table in _TABLES:
             await world.execute(
-                f"CREATE TRIGGER chaos BEFORE INSERT OR UPDATE ON {table} "
+                f"CREATE OR REPLACE TRIGGER chaos BEFORE INSERT OR UPDATE ON {table} "
                 "FOR EACH STATEMENT EXECUTE FUNCTION public.chaos()"
             )
         await asyncio.sleep(draw.uniform(3, 12))  # the fault
         for table in _TABLES:
-            await world.execute(f"DROP TRIGGER chaos ON {table}")
+            await world.execute(f"DROP TRIGGER IF EXISTS chaos ON {table}")
 
     return inject
 
