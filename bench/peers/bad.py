@@ -1,0 +1,37 @@
+"""The benchmark's file with one wrong record in each hundred."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EVERY = 100
+# In turn: text in a number, a date that there is not, an amount with a stray letter, a field too few.
+_WRONG = 4
+
+
+def write_bad(good: Path, path: Path) -> set[int]:
+    """Write to `path` what `good` has, with each hundredth record made wrong; their numbers."""
+    numbers = set()
+    with good.open("rb") as source, path.open("wb") as target:
+        for number, line in enumerate(source):
+            if number and number % EVERY == 0:
+                target.write(_wrong(line, number // EVERY % _WRONG))
+                numbers.add(number)
+            else:
+                target.write(line)
+    return numbers
+
+
+def _wrong(line: bytes, kind: int) -> bytes:
+    cells = line.rstrip(b"\n").rsplit(
+        b",", 6
+    )  # the fields up to `city`, which may be quoted; then the last six
+    if kind == 0:
+        cells[6] = b"n/a"  # visits
+    elif kind == 1:
+        cells[3] = b"2024-02-30"  # born
+    elif kind == 2:
+        cells[1] += b"x"  # amount
+    else:
+        del cells[6]
+    return b",".join(cells) + b"\n"
