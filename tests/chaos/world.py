@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+import urllib.request
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -27,9 +28,13 @@ from ingestor.local.postgres import EmbeddedPostgres
 from tests.chaos.links.aws import AwsLink
 from tests.chaos.links.tcp import TcpLink
 
+if TYPE_CHECKING:
+    from tests.chaos.people import People
+
 SERVICES = ("upload", "orchestrator", "processor", "status")
 _UP_SECONDS = 120
 _KEY = "chaos"
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)  # the database
 
 
 @dataclass
@@ -49,11 +54,18 @@ class World:
     to_gateway: TcpLink | None = None
     gateway: str = ""  # where clients call it
     facts: Mapping[str, Any] = field(default_factory=dict)
+    people: People | None = None  # who work in it
+    flood: str = ""  # the key of a second tenant, once there is one
 
     @property
     def fail_points(self) -> Path:
         """The folder whose files are the places at which the next process to come by ends."""
         return self.folder / "fail-points"
+
+    @property
+    def temporary(self) -> Path:
+        """The folder of the suite's temporary files."""
+        return self.folder / "temporary"
 
     async def up(self) -> None:
         """Start the suite, and wait until it can start. Raises SuiteError."""
@@ -71,6 +83,15 @@ class World:
         self.facts = json.loads((await self._ingestor("env", "--secrets", "--json")).stdout)
         if self.own:
             self.dsn = self.facts["database_url"]
+
+    async def key_of_flood(self) -> str:
+        """An API key of a second tenant, which is made at first. Raises SuiteError."""
+        if not self.flood:
+            done = await self._ingestor("admin", "tenants", "create", "flood", "--key", "--json")
+            if done.returncode != 0:
+                raise SuiteError(f"no tenant: {done.stderr[-500:]}")
+            self.flood = json.loads(done.stdout)["token"]
+        return self.flood
 
     async def down(self) -> None:
         """Stop the suite."""
@@ -109,6 +130,10 @@ class World:
                         found.append(child.pid)
         return [pid for pid in found if pid and psutil.pid_exists(pid)]
 
+    def setting(self, name: str) -> str:
+        """A setting of the processors."""
+        return psutil.Process(self.pids("processor")[0]).environ()[name]
+
     def send(self, number: signal.Signals, *pids: int) -> None:
         """Send a signal to processes that may have ended."""
         for pid in pids:
@@ -138,9 +163,49 @@ class World:
                 "SELECT coalesce(sum(batches_processed), 0) + count(*) FILTER (WHERE ended_at IS NOT NULL) "
                 "FROM status.processes"
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _AWAY:
             return None
         return int(row[0])
+
+    async def next_progress(self) -> None:
+        """Wait until something more is loaded than now, or than when the database is back."""
+        first: int | None = None
+        while True:
+            found = await self.progress()
+            if first is None:
+                first = found
+            elif found is not None and found > first:
+                return
+            await asyncio.sleep(0.1)  # between two looks
+
+    async def outcomes(self) -> None:
+        """Wait until every batch that is in flight now has its outcome; those of processes that somebody
+        pauses, cancels or deletes need none."""
+        flying = set(map(tuple, await self._in_flight()))
+        while flying:
+            await asyncio.sleep(0.1)  # between two looks
+            with suppress(*_AWAY):
+                flying &= set(map(tuple, await self._in_flight()))
+
+    async def _in_flight(self) -> list[Any]:
+        return await self.fetch(
+            "SELECT b.process_id, b.batch_number FROM status.batches b JOIN status.processes p "
+            "USING (process_id) WHERE b.processed_at IS NULL AND p.ended_at IS NULL AND NOT p.paused "
+            "AND NOT p.cancelled"
+        )
+
+    async def serves_again(self, instance: str, pid: int) -> None:
+        """Wait until an instance that had this process is ready with another one."""
+        while True:
+            facts = self.look()["services"][instance]
+            if facts["pid"] != pid and await asyncio.to_thread(_is_ready, facts["metrics"]):
+                return
+            await asyncio.sleep(0.1)  # between two looks
+
+    async def has_again(self, what: str, pids: Sequence[int]) -> None:
+        """Wait until Envoy, PostgreSQL or the queue runs with another process than these."""
+        while not set(self.pids(what)) - set(pids):
+            await asyncio.sleep(0.1)  # between two looks
 
     async def restart_postgres(self, number: signal.Signals, away: float) -> None:
         """End PostgreSQL, and start it again after some seconds."""
@@ -160,6 +225,14 @@ class World:
                 await asyncio.sleep(0.2)
 
 
+def _is_ready(metrics: str) -> bool:
+    try:
+        with urllib.request.urlopen(metrics.replace("/metrics", "/readyz"), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 def _through(dsn: str, port: int) -> str:
     parts = urlsplit(dsn)
     return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"))
@@ -174,8 +247,10 @@ async def world(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INGESTOR_")}
     made = World(folder, own, free_port(), environment)
     made.fail_points.mkdir()
+    made.temporary.mkdir()
     async with AsyncExitStack() as stack:
         environment |= {**settings, "INGESTOR_FAIL_POINTS": str(made.fail_points)}
+        environment["TMPDIR"] = str(made.temporary)
         if not own:
             environment |= await _backends(made, draw, stack)
         made.environment = environment

@@ -24,6 +24,8 @@ class TcpLink:
         """0: as many as there are."""
         self.refuses = False
         """Whether new connections are closed at once."""
+        self.mute = False
+        """Whether answers are lost on their way: requests arrive, and nobody hears of it."""
 
     async def start(self, port: int = 0) -> int:
         """Listen; the port."""
@@ -52,7 +54,7 @@ class TcpLink:
 
     def heal(self) -> None:
         """Do nothing to connections any more."""
-        self.delay, self.bytes_per_second, self.refuses = 0.0, 0, False
+        self.delay, self.bytes_per_second, self.refuses, self.mute = 0.0, 0, False, False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refuses:
@@ -65,8 +67,8 @@ class TcpLink:
             return
         self._open |= {writer, to_there}
         ways = [
-            asyncio.create_task(self._pass(reader, to_there)),
-            asyncio.create_task(self._pass(there, writer)),
+            asyncio.create_task(self._pass(reader, to_there, are_answers=False)),
+            asyncio.create_task(self._pass(there, writer, are_answers=True)),
         ]
         self._passing.update(ways)
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -78,9 +80,13 @@ class TcpLink:
             self._open.discard(one)
             one.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, are_answers: bool
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(_PIECE):
+                if self.mute and are_answers:
+                    continue
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 if self.bytes_per_second:
