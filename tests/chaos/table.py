@@ -31,8 +31,8 @@ def _about(runs: Sequence[Run]) -> Iterator[str]:
         rows = run["rows"]
         yield (
             f"- seed {run['seed']}, commit {run['commit']}, {run['minutes']:g} minutes: "
-            f"{rows['attempted']:,} rows sent, {rows['lost']:,} lost, {rows['doubled']:,} doubled, {rows['unexpected']:,} unexpected, "
-            f"{len(run['problems'])} other findings"
+            f"{rows['attempted']:,} rows sent, {rows['lost']:,} lost, {rows['doubled']:,} doubled, "
+            f"{rows['unexpected']:,} unexpected, {len(run['problems'])} other findings"
         )
 
 
