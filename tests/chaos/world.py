@@ -52,6 +52,7 @@ class World:
     to_database: TcpLink | None = None
     to_aws: AwsLink | None = None
     to_gateway: TcpLink | None = None
+    to_services: Mapping[str, Sequence[TcpLink]] = field(default_factory=dict)  # each instance's
     gateway: str = ""  # where clients call it
     facts: Mapping[str, Any] = field(default_factory=dict)
     people: People | None = None  # who work in it
@@ -262,6 +263,27 @@ async def world(
         yield made
 
 
+async def _ways(made: World, stack: AsyncExitStack) -> str:
+    """Put a link in front of each instance: their ports are chosen before the suite starts."""
+    ports: dict[str, int] = {}
+    ways = []
+    links: dict[str, list[TcpLink]] = {}
+    for service in SERVICES:
+        for instance in (service, f"{service}-2"):
+            while (port := free_port()) in ports.values():
+                pass
+            ports[instance] = port
+            link = TcpLink("127.0.0.1", port)
+            ways.append(f"127.0.0.1:{port}=127.0.0.1:{await link.start()}")
+            stack.push_async_callback(link.stop)
+            links.setdefault(service, []).append(link)
+    made.to_services = links
+    suite = made.folder / "suite"
+    suite.mkdir(mode=0o700)
+    (suite / "ports.json").write_text(json.dumps(ports), "utf-8")
+    return ",".join(ways)
+
+
 async def _backends(made: World, draw: random.Random, stack: AsyncExitStack) -> dict[str, str]:
     made.postgres = EmbeddedPostgres(made.folder / "postgres")
     made.postgres.start()
@@ -279,6 +301,7 @@ async def _backends(made: World, draw: random.Random, stack: AsyncExitStack) -> 
     store = draw.choice(["disk", "s3"])
     return {
         "INGESTOR_DATABASE_URL": _through(made.dsn, await made.to_database.start()),
+        "INGESTOR_WAYS": await _ways(made, stack),
         "INGESTOR_AWS_ENDPOINT_URL": f"http://127.0.0.1:{await made.to_aws.start()}",
         "INGESTOR_FILE_STORE": store,
         **({"INGESTOR_S3_BUCKET": "chaos"} if store == "s3" else {}),

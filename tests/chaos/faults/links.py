@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.chaos.faults.fault import Fault, Inject
 from tests.chaos.links.tcp import TcpLink
-from tests.chaos.world import World
+from tests.chaos.world import SERVICES, World
 
 Make = Callable[[str], Inject]
 
 
-def _link(world: World, name: str) -> TcpLink:
+def _chosen(world: World, name: str, draw: random.Random) -> Sequence[TcpLink]:
+    """The link of this name, or those of all instances of a service."""
+    if name == "to_services":
+        return world.to_services[draw.choice(SERVICES)]
     found = getattr(world, name)
     assert isinstance(found, TcpLink)
-    return found
+    return [found]
 
 
 def _strained(strain: Callable[[TcpLink, random.Random], None], least: float, most: float) -> Make:
@@ -24,10 +27,12 @@ def _strained(strain: Callable[[TcpLink, random.Random], None], least: float, mo
 
     def of(name: str) -> Inject:
         async def inject(world: World, draw: random.Random) -> None:
-            link = _link(world, name)
-            strain(link, draw)
+            chosen = _chosen(world, name, draw)
+            for link in chosen:
+                strain(link, draw)
             await asyncio.sleep(draw.uniform(least, most))  # the fault
-            link.heal()
+            for link in chosen:
+                link.heal()
 
         return inject
 
@@ -51,12 +56,14 @@ def _lost_answers(name: str) -> Inject:
     """What is asked for is done, and the connection ends before anybody hears of it."""
 
     async def inject(world: World, draw: random.Random) -> None:
-        link = _link(world, name)
+        chosen = _chosen(world, name, draw)
         for _ in range(draw.randint(2, 5)):
-            link.mute = True
+            for link in chosen:
+                link.mute = True
             await asyncio.sleep(draw.uniform(0.2, 1.5))  # the fault
-            link.cut(reset=True)
-            link.heal()
+            for link in chosen:
+                link.cut(reset=True)
+                link.heal()
             await asyncio.sleep(draw.uniform(0.2, 1))  # between two
 
     return inject
@@ -64,9 +71,10 @@ def _lost_answers(name: str) -> Inject:
 
 def _cut(name: str) -> Inject:
     async def inject(world: World, draw: random.Random) -> None:
-        link = _link(world, name)
+        chosen = _chosen(world, name, draw)
         for _ in range(draw.randint(1, 5)):
-            link.cut(reset=draw.random() < 0.5)
+            for link in chosen:
+                link.cut(reset=draw.random() < 0.5)
             await asyncio.sleep(draw.uniform(0, 1.5))  # the fault
 
     return inject
@@ -78,6 +86,7 @@ FAULTS = [
         for name, what, own in (
             ("to_database", "the way to the database", False),
             ("to_gateway", "the way to the gateway", None),
+            ("to_services", "the ways to a service", False),
         )
         for how, make in (
             ("slow", _strained(_slow, 3, 15)),
