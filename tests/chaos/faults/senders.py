@@ -13,27 +13,30 @@ from tests.chaos.figures import BESIDE
 from tests.chaos.people import People
 from tests.chaos.world import World
 
-_FLOOD_FILES, _FLOOD_ROWS, _FLOOD_AT_ONCE = 60, 2_000, 12
+_FLOOD_ROWS, _FLOOD_AT_ONCE = 1_000, 12
 _SMALL_FILES, _SMALL_ROWS = 3, 100
 _WAIT_SECONDS = 180.0
 
 
 async def _flood(world: World, draw: random.Random) -> Sequence[Promise]:
-    """A second tenant sends many files at once, and somebody of the first one small files meanwhile."""
+    """A second tenant sends one file after the other, many at once, and somebody of the first one small files
+    meanwhile."""
     people = _people(world)
     token = await world.key_of_flood()
-    left = [people.new_file(_FLOOD_ROWS, draw.choice([0, 100])) for _ in range(_FLOOD_FILES)]
     async with people.client(token) as crowd:
         await people.prepare(crowd)
+        over = asyncio.Event()
 
         async def one() -> None:
-            while left:
-                if process := await people.send(crowd, left.pop()):
+            while not over.is_set():
+                file = people.new_file(_FLOOD_ROWS, draw.choice([0, 100]))
+                if process := await people.send(crowd, file):
                     await process.wait(timeout=_WAIT_SECONDS)
 
         flood = asyncio.gather(*(one() for _ in range(_FLOOD_AT_ONCE)))
         try:
             seconds = await _small(people)
+            over.set()
             await flood
         except IngestorError as error:
             people.note(error)

@@ -44,6 +44,8 @@ class TcpLink:
     def cut(self, *, reset: bool = True) -> None:
         """End every connection: by RST, as a machine that is gone and back, or by FIN."""
         for writer in self._open:
+            if writer.is_closing():
+                continue
             if reset:
                 link: socket.socket = writer.get_extra_info("socket")
                 with suppress(OSError):
@@ -93,4 +95,5 @@ class TcpLink:
                     await asyncio.sleep(len(data) / self.bytes_per_second)
                 writer.write(data)
                 await writer.drain()
-            writer.write_eof()
+            if not writer.is_closing():
+                writer.write_eof()
