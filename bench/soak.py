@@ -126,7 +126,7 @@ async def at_rest(watcher: Watcher, before: Look | None, dsn: str) -> tuple[Look
             places = sum(
                 one.most_connections for name, one in now.services.items() if name.startswith(service)
             )
-            if count > places:
+            if places and count > places:  # beside pools there are those that listen
                 problems.append(f"{service} has {count} sessions at PostgreSQL, and places for {places}")
         if not problems or time.monotonic() > end:
             return now, problems

@@ -95,6 +95,7 @@ def compare(before: Holdings, now: Holdings) -> Iterator[str]:
         places = sum(
             one.most_connections for name, one in now.instances.items() if name.partition("-")[0] == service
         )
+        places = max(places, before.sessions.get(service, 0))  # beside pools there are those that listen
         if count > places:
             yield f"{service} has {count} sessions at PostgreSQL, and places for {places}"
     if now.temporary_files > before.temporary_files:
