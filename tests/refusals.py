@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from ingestor.runtime.errors import ServiceError, from_rpc_error
+from ingestor.runtime.grpc.error_details import error_details
 
 
 async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
@@ -18,6 +18,4 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
                 pass
         else:
             await call
-    error = from_rpc_error(failed.value)
-    assert isinstance(error, ServiceError), error
-    return error.code, error.reason
+    return failed.value.code(), error_details(failed.value).reason

@@ -12,6 +12,7 @@ import jwt
 from ingestor.access import scope
 from ingestor.access.keyring import KeyRing
 from ingestor.access.principal import Principal, current_principal
+from ingestor.runtime.clock import Clock, SystemClock
 from ingestor.runtime.errors import UnauthenticatedError
 from ingestor.runtime.grpc.call_metadata import FROM_SERVICE, adding
 
@@ -21,15 +22,25 @@ _SECONDS = 120.0  # a token is valid so long
 _RENEWED_AFTER = 60.0  # and used so long
 _SKEW = 30.0
 _AUDIENCE = "ingestor-services"
+_CLOCK = SystemClock()
 
 
 class CallSigner:
     """Makes the tokens of one service."""
 
-    def __init__(self, keys: KeyRing, service: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        service: str,
+        clock: Clock = _CLOCK,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`steady` are seconds by which tokens are renewed: when the clock is set back, those that were made
+        before are used no longer than otherwise."""
         self._keys = keys
         self._service = service
         self._clock = clock
+        self._steady = steady
         self._made: dict[tuple[str, str, tuple[str, ...]], tuple[float, str]] = {}
 
     def token(self) -> str:
@@ -37,14 +48,14 @@ class CallSigner:
         principal = current_principal()
         pipelines = tuple(sorted(principal.pipelines)) if principal else ()
         key = (scope.current(), principal.subject if principal else "", pipelines)
-        now = self._clock()
+        now = self._steady()
         made = self._made.get(key)
         if made is None or made[0] < now:
             if len(self._made) > 1000:
                 self._made.clear()
             claims = {
                 "iss": self._service, "aud": _AUDIENCE, "tenant": key[0], "sub": key[1],
-                "exp": now + _SECONDS,
+                "exp": self._clock.now().timestamp() + _SECONDS,
             }  # fmt: skip
             if pipelines:
                 claims["pipelines"] = pipelines

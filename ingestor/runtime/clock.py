@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+from ingestor.runtime.fail_points import clock_step
 
 # From here to there an offset or an interval leads to what a datetime can hold.
 USUAL_YEARS = range(1970, 9000)
@@ -38,7 +40,7 @@ class SystemClock:
 
     def now(self) -> datetime:
         """The time now, aware, in UTC."""
-        return datetime.now(UTC)
+        return datetime.now(UTC) + timedelta(seconds=clock_step())
 
 
 class TimeOrderedIds:

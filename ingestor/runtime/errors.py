@@ -180,6 +180,8 @@ _TRANSIENT = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.INTERNAL,
+    # Services call each other by tokens of their own, wrong only while clocks differ or keys change.
+    grpc.StatusCode.UNAUTHENTICATED,
 }
 
 

@@ -1,4 +1,5 @@
-"""Places between two durable steps at which tests end this process, as a crash would."""
+"""Where tests interfere: places between two durable steps at which they end this process, as a crash would,
+and its clock, which they step."""
 
 from __future__ import annotations
 
@@ -20,3 +21,14 @@ def fail_point(name: str) -> None:
     except FileNotFoundError:
         return
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def clock_step() -> float:
+    """Seconds by which tests have stepped the clock of this process: the file `clock.PID` says so. The
+    monotonic clock is not stepped."""
+    if not _FOLDER:
+        return 0.0
+    try:
+        return float((Path(_FOLDER) / f"clock.{os.getpid()}").read_text("ascii") or 0)
+    except FileNotFoundError:
+        return 0.0

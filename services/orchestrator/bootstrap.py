@@ -20,10 +20,11 @@ from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.requests import AwsRequests
-from ingestor.runtime.clock import SystemClock, TimeOrderedIds
+from ingestor.runtime.clock import TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.clock import open_clock
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
@@ -66,6 +67,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         await check_migrations(
             pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations"
         )
+        clock = await open_clock(pool)
         guard, quotas = build_guard(settings, pool, registry)
         signer = CallSigner(settings.keyring(), "orchestrator")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
@@ -77,7 +79,6 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         aws = AwsRequests(registry)
         aws.observe(sqs)
         store = await stack.enter_async_context(open_store(settings, aws.observe))
-        clock = SystemClock()
         processes = await stack.enter_async_context(
             open_processes(
                 "ingestor.pipeline_documents",
@@ -93,7 +94,9 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         metrics.in_flight.set_function(lambda: windows.in_flight)
         metrics.streams.set_function(lambda: windows.streams)
         queues = SqsDepths(sqs, settings.rows_queue, settings.rows_dead_letter_queue)
-        sampler = Sampler(registry, (ClockSkew(pool), QueuesSample(queues)), seconds=settings.sample_seconds)
+        sampler = Sampler(
+            registry, (ClockSkew(pool, clock), QueuesSample(queues)), seconds=settings.sample_seconds
+        )
         service = OrchestratorService(
             ingestions,
             queue,
@@ -110,7 +113,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             GrpcRemovalLog(status_channel),
             PgRemovalInbox(pool, "orchestrator"),
             IngestionRemover(ingestions),
-            SystemClock(),
+            clock,
             registry,
             poll_seconds=settings.removal_poll_seconds,
         )

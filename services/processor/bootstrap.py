@@ -20,11 +20,11 @@ from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.requests import AwsRequests
-from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.health import Check
 from ingestor.runtime.host import Service, Worker
 from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.clock import open_clock
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
@@ -75,6 +75,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             )
         )
         await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
+        clock = await open_clock(pool)
         guard, _ = build_guard(settings, pool, registry)
         tenants = await TenantPool.of(pool)
         signer = CallSigner(settings.keyring(), "processor")
@@ -86,7 +87,9 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         pipelines = GrpcPipelines(orchestrator)
         of_workers: dict[str, Check] = {}
         observe_pools(registry, pool)
-        workers: list[Worker] = [Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)]
+        workers: list[Worker] = [
+            Sampler(registry, (ClockSkew(pool, clock),), seconds=settings.sample_seconds)
+        ]
         register: Callable[[grpc.aio.Server], None] = _nothing
         processes = await stack.enter_async_context(
             open_processes(WORK, most=settings.check_processes, memory_bytes=settings.check_memory_bytes)
@@ -137,7 +140,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                 pipelines,
                 PgVerifiedTables(tenants, settings.schemas),
                 store,
-                SystemClock(),
+                clock,
                 settings.signing_key(),
                 most=settings.verifications,
             )
@@ -162,7 +165,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                 GrpcRemovalLog(status),
                 PgRemovalInbox(pool, "processor"),
                 lambda removal: records.remove(removal.process_id, removal.tenant, deleted=removal.deleted),
-                SystemClock(),
+                clock,
                 registry,
                 poll_seconds=settings.removal_poll_seconds,
             )

@@ -16,9 +16,9 @@ from ingestor.access.work import service_wide
 from ingestor.internal.v1 import ledger_pb2_grpc
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.requests import AwsRequests
-from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
 from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.clock import open_clock
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
@@ -73,6 +73,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         )
         reads = Reads(read_pool, for_reads, settings.read_seconds)
         await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
+        clock = await open_clock(pool)
         guard, quotas = build_guard(settings, pool, registry)
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
@@ -82,7 +83,6 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         reader = PgLedgerReader(pool, keep, reads)
         removals = PgRemovals(pool)
         feed = EventFeed(reader, changes, retries)
-        clock = SystemClock()
         service = StatusService(
             PgLedger(pool), reader, reader, removals, changes, feed, clock, Metrics(registry),
             search_seconds=settings.read_seconds * 0.4,
@@ -97,7 +97,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         publisher = Publisher(PgOutbox(pool), events, clock, keep_events, registry)
         observe_pools(registry, pool, read_pool)
         AwsRequests(registry).observe(sqs)
-        samples = (ClockSkew(pool), BacklogSample(pool), OutboxSample(pool))
+        samples = (ClockSkew(pool, clock), BacklogSample(pool), OutboxSample(pool))
         sampler = Sampler(registry, samples, seconds=settings.sample_seconds)
         watchers = Gauge("ingestor_watchers", "Open WatchProcess streams.", registry=registry)
         watchers.set_function(lambda: changes.watchers)

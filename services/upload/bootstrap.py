@@ -20,10 +20,11 @@ from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws.requests import AwsRequests
-from ingestor.runtime.clock import SystemClock, TimeOrderedIds
+from ingestor.runtime.clock import TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.clock import open_clock
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
@@ -62,6 +63,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             )
         )
         await check_migrations(pool, schema="upload", package="ingestor.services.upload.migrations")
+        clock = await open_clock(pool)
         guard, quotas = build_guard(settings, pool, registry)
         signer = CallSigner(settings.keyring(), "upload")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
@@ -73,7 +75,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         uploads = PgUploads(pool)
         store = await stack.enter_async_context(open_store(settings, AwsRequests(registry).observe))
         observe_pools(registry, pool)
-        samples = (ClockSkew(pool), DeliveriesSample(pool), StoredSample(pool))
+        samples = (ClockSkew(pool, clock), DeliveriesSample(pool), StoredSample(pool))
         sampler = Sampler(registry, samples, seconds=settings.sample_seconds)
         ingestion = GrpcIngestion(orchestrator)
         folders = {"files": Path(settings.file_store_dir)} if settings.file_store == "disk" else {}
@@ -95,7 +97,6 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             )
             folders["scratch"] = Path(settings.scratch_dir or tempfile.gettempdir())
         observe_disks(folders, registry)
-        clock = SystemClock()
         ids = TimeOrderedIds(clock)
         new_delivery = asyncio.Event()
         pipelines = GrpcPipelines(orchestrator)

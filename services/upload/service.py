@@ -180,13 +180,14 @@ class UploadService:
                 f"the tenant have announced {error.announced:,}. Send it when files have been deleted, or "
                 "abort uploads that are not needed."
             ) from None
-        if known.upload_id == upload_id:
-            await self._store.create(upload.file_key)
-        elif (known.file_name, known.declared_size) != (file_name, size):
+        if (known.file_name, known.declared_size) != (file_name, size):
             raise InvalidArgumentError(
                 "REQUEST_ID_REUSED", "The request id was already used for another file; choose a new one.",
                 violations=[FieldViolation("request_id", "was already used for another file")],
             )  # fmt: skip
+        # Also of a known one: its record may have been kept by a call that never heard of it.
+        if known.state is UploadState.OPEN:
+            await self._store.create(known.file_key)
         return known
 
     async def _room(self) -> int | None:

@@ -8,9 +8,11 @@ import asyncio
 import json
 import random
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+from tests.chaos.figures import lines
 from tests.chaos.run import FAULTS, Plan, run
 
 
@@ -23,7 +25,7 @@ def main() -> None:
     parser.add_argument("--faults", default="", help="a pattern of names; without it all")
     parser.add_argument("--own", action=argparse.BooleanOptionalAction, help="only one of the two worlds")
     parser.add_argument("--data", type=Path, default=Path(".chaos"))
-    parser.add_argument("--json", type=Path, help="write seconds to recover there")
+    parser.add_argument("--json", type=Path, help="write what came of it there, for tests.chaos.table")
     parser.add_argument("--list", action="store_true", help="the names of the faults")
     options = parser.parse_args()
     if options.list:
@@ -35,14 +37,26 @@ def main() -> None:
     result = asyncio.run(run(plan, data, lambda text: print(text, flush=True)))
     print("\nmedian seconds from the end of a fault to the next progress:")
     for name, seconds in sorted(result.medians().items(), key=lambda one: -one[1]):
-        print(f"{seconds:8.1f}  {name} ({len(result.recoveries[name])})")
+        print(f"{seconds:8.1f}  {name} ({len(result.injections[name])})")
+    print("\n  median  slowest times bound")
+    for line in lines(result.figures):
+        print(line)
     for problem in result.problems:
         print(f"! {problem}")
     if options.json:
-        options.json.write_text(json.dumps({"seed": plan.seed, "recoveries": result.recoveries}, indent=1))
+        about = {"seed": plan.seed, "commit": _commit(), "minutes": plan.minutes, "asked_rows": plan.rows}
+        options.json.write_text(json.dumps(result.as_json(about), indent=1))
     if not result.is_clean:
         sys.exit(1)
     shutil.rmtree(data, ignore_errors=True)
+
+
+def _commit() -> str:
+    """What is tested; empty in a copy without its history."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import json
 import tempfile
 from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,10 +58,14 @@ async def audit(world: World, people: People) -> Findings:
     findings = Findings(
         sum(file.rows for file in people.attempted), sum(file.rows for file in people.acknowledged.values())
     )
-    async with AsyncClient(f"127.0.0.1:{world.port}", patience=60) as client:
-        await _settle(client, findings)
+    known: dict[str, AsyncProcess] = {}
+    async with AsyncExitStack() as stack:
+        for token in (None, world.flood) if world.flood else (None,):
+            client = AsyncClient(f"127.0.0.1:{world.port}", patience=60, token=token)
+            await stack.enter_async_context(client)
+            await _settle(client, findings)
+            known |= {process.id: process async for process in client.processes()}
         loaded = await _loaded(world)
-        known = {process.id: process async for process in client.processes()}
         for process_id, process in known.items():
             await _look(world, process, loaded.get(process_id, _Loaded()), findings)
         for process_id, found in loaded.items():
@@ -96,8 +101,11 @@ async def _loaded(world: World) -> dict[str, _Loaded]:
     if not where:
         return {}
     rows = await world.fetch(
-        f"SELECT _process_id::text, count(*), count(DISTINCT _row_number), count(*) FILTER (WHERE {WRONG}) "
-        f"FROM {where[0][0]}.{TABLE} GROUP BY 1"
+        " UNION ALL ".join(
+            "SELECT _process_id::text, count(*), count(DISTINCT _row_number), "
+            f"count(*) FILTER (WHERE {WRONG}) FROM {schema}.{TABLE} GROUP BY 1"
+            for (schema,) in where
+        )
     )
     return {row[0]: _Loaded(*row[1:]) for row in rows}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from ingestor import AsyncClient
 from ingestor.client.aio_process import AsyncProcess
 from ingestor.client.errors import IngestorError
+from ingestor.client.upload import UploadProgress
 from tests.chaos.files import PIPELINE, File
 
 _PATIENCE = 300.0  # a client's
@@ -35,24 +36,68 @@ class People:
         """What clients were told, by code and reason."""
         self.deleted: set[str] = set()
 
+    def client(self, token: str | None = None) -> AsyncClient:
+        """A patient client, of the first tenant unless it has a token."""
+        return AsyncClient(self._gateway, patience=_PATIENCE, token=token)
+
+    async def arrive(self) -> None:
+        """Prepare everything, and load a small file, so that the suite is warm."""
+        self._folder.mkdir(exist_ok=True)
+        async with self.client() as client:
+            await self.prepare(client)
+            for _ in range(4):
+                if process := await self.send(client, self.new_file(1_000)):
+                    await process.wait(timeout=_PATIENCE)
+
     async def work(self, stopping: asyncio.Event, people: int) -> None:
         """Work until told to stop and everything is sent."""
-        self._folder.mkdir(exist_ok=True)
-        async with AsyncClient(self._gateway, patience=_PATIENCE) as client:
-            await self._insist(lambda: client.pipelines.apply(PIPELINE))
+        async with self.client() as client:
             await asyncio.gather(*(self._one(client, stopping) for _ in range(people)))
 
-    async def _insist(self, call: object) -> None:
+    async def prepare(self, client: AsyncClient) -> None:
+        """Store the pipeline, in the client's tenant."""
         while True:
             try:
-                await call()  # type: ignore[operator]
+                await client.pipelines.apply(PIPELINE)
             except IngestorError as error:
-                self._note(error)
+                self.note(error)
                 await asyncio.sleep(0.2)  # between two tries
             else:
                 return
 
-    def _note(self, error: IngestorError) -> None:
+    def new_file(self, rows: int, bad_every: int = 0) -> File:
+        """A file that nobody has sent."""
+        return File(next(self._numbers), rows, bad_every)
+
+    async def send(self, client: AsyncClient, file: File, writers: int = 1) -> AsyncProcess | None:
+        """Send a file, by several `writers` to one upload at once; None when none of them was told that it
+        has arrived."""
+        path = await asyncio.to_thread(file.write, self._folder)
+        self.attempted.append(file)
+        found: list[AsyncProcess] = []
+        others: list[asyncio.Task[None]] = []
+
+        async def write(resume: str | None = None) -> None:
+            try:
+                found.append(await client.ingest(path, "chaos", resume=resume, on_upload=join))
+            except IngestorError as error:
+                self.note(error)
+
+        def join(progress: UploadProgress) -> None:
+            while len(others) < writers - 1:
+                others.append(asyncio.create_task(write(progress.upload_id)))
+
+        try:
+            await write()
+            await asyncio.gather(*others)
+        finally:
+            path.unlink()
+        for process in found:
+            self.acknowledged[process.id] = file
+        return found[0] if found else None
+
+    def note(self, error: IngestorError) -> None:
+        """Count what a client was told."""
         self.errors[f"{error.code} {error.reason}".strip()] += 1
 
     def _next(self, stopping: asyncio.Event) -> File | None:
@@ -62,20 +107,15 @@ class People:
             return None
         else:
             rows = self._draw.choice([1, 100, 1_000, 1_000, 5_000])
-        return File(next(self._numbers), rows, self._draw.choice([0, 3, 100]))
+        return self.new_file(rows, self._draw.choice([0, 3, 100]))
 
     async def _one(self, client: AsyncClient, stopping: asyncio.Event) -> None:
         while file := self._next(stopping):
-            path = await asyncio.to_thread(file.write, self._folder)
-            self.attempted.append(file)
             try:
-                process = await client.ingest(path, "chaos")
-                self.acknowledged[process.id] = file
-                await self._act(process)
+                if process := await self.send(client, file):
+                    await self._act(process)
             except IngestorError as error:
-                self._note(error)
-            finally:
-                path.unlink()
+                self.note(error)
 
     async def _act(self, process: AsyncProcess) -> None:
         act = self._draw.choice(_ACTS)

@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import statistics
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.audit import Findings, audit
-from tests.chaos.faults import database, links, processes
-from tests.chaos.faults.fault import Fault
+from tests.chaos.audit import audit
+from tests.chaos.faults import clocks, database, links, processes, queue, senders
+from tests.chaos.faults.fault import Fault, Promise
+from tests.chaos.figures import STOPPED
+from tests.chaos.growth import Growth
 from tests.chaos.people import People
-from tests.chaos.watch import Seen, Watch
+from tests.chaos.result import Injection, Result
+from tests.chaos.watch import Watch
 from tests.chaos.world import World, world
 
-FAULTS: Sequence[Fault] = (*processes.FAULTS, *database.FAULTS, *links.FAULTS)
+FAULTS: Sequence[Fault] = (
+    *processes.FAULTS,
+    *database.FAULTS,
+    *links.FAULTS,
+    *queue.FAULTS,
+    *clocks.FAULTS,
+    *senders.FAULTS,
+)
 _PEOPLE = 4
 _RECOVERY_SECONDS = 180  # after which a fault counts as not mended
 _PAUSE_SECONDS = (0.5, 3.0)
@@ -42,27 +50,6 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class Result:
-    """What came of it. `faults` that were injected; `recoveries`: seconds from the end of each that came
-    alone to the next progress."""
-
-    faults: list[str] = field(default_factory=list)
-    findings: list[Findings] = field(default_factory=list)
-    recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    seen: dict[str, list[Seen]] = field(default_factory=lambda: defaultdict(list))
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing was lost, doubled or unexpected, and everything was mended."""
-        return not self.problems and all(one.is_clean for one in self.findings)
-
-    def medians(self) -> dict[str, float]:
-        """Seconds to recover, by fault."""
-        return {name: statistics.median(found) for name, found in self.recoveries.items()}
-
-
 async def run(plan: Plan, folder: Path, say: Say) -> Result:
     """Do it."""
     result = Result()
@@ -77,6 +64,9 @@ async def run(plan: Plan, folder: Path, say: Say) -> Result:
 
 async def _run(made: World, plan: Plan, part: float, draw: random.Random, result: Result, say: Say) -> None:
     people = People(made.gateway, made.folder / "sent", random.Random(draw.random()), int(plan.rows * part))
+    made.people = people
+    await people.arrive()
+    growth = await Growth.begin(made)
     watch, stopping = Watch(made.gateway), asyncio.Event()
     watching = asyncio.create_task(watch.run())
     working = asyncio.create_task(people.work(stopping, _PEOPLE))
@@ -94,8 +84,11 @@ async def _run(made: World, plan: Plan, part: float, draw: random.Random, result
         result.findings.append(findings)
         say(f"  {findings}")
         say(f"  what clients of the library were told: {dict(people.errors) or 'nothing'}")
+        findings.problems += await growth.end(made)
         for problem in findings.problems:
             say(f"  ! {problem}")
+        for line in growth.lines():
+            say(f"  {line}")
     finally:
         watching.cancel()
         working.cancel()
@@ -125,36 +118,56 @@ async def _one(
     name = " and ".join(dict.fromkeys(fault.name for fault in faults))
     start = time.monotonic()
     result.faults += [fault.name for fault in faults]
-    if len({fault.name for fault in faults}) > 1:
+    promises: Sequence[Promise] = ()
+    is_alone = len({fault.name for fault in faults}) == 1
+    if is_alone:
+        promises = await faults[0].inject(made, draw) or ()
+    else:
         draws = [random.Random(draw.random()) for _ in faults]
         await asyncio.gather(*(one.inject(made, its) for one, its in zip(faults, draws, strict=True)))
-    else:
-        await faults[0].inject(made, draw)
     healed = time.monotonic()
-    seconds = await _recovery(made)
+    measuring = asyncio.gather(*(_measured(one) for one in promises))
+    seconds = await _within(made.next_progress())
     seen = watch.since(start)
+    figures = await measuring
+    kept = "".join(f"; {one.figure}: {_told(value)}" for one, value in zip(promises, figures, strict=True))
     say(
         f"{start - began:7.1f} s  {name}: lasted {healed - start:.1f} s, next progress after "
-        f"{'too long' if seconds is None else f'{seconds:.1f} s'}; {seen}"
+        f"{_told(seconds)} s; {seen}{kept}"
     )
     if seconds is None:
         result.problems.append(f"{name}: no progress within {_RECOVERY_SECONDS} s")
-    elif len(faults) == 1:
-        result.recoveries[name].append(seconds)
-        result.seen[name].append(seen)
-        if faults[0].no_call_fails and seen.failed:
-            result.problems.append(f"{name}: {seen}")
+    elif is_alone:
+        result.injections[name].append(Injection(healed - start, seconds, seen))
+        if faults[0].no_call_fails:
+            result.figures[STOPPED].append(seen.failed.total())
+            if seen.failed:
+                result.problems.append(f"{name}: {seen}")
+    for promise, value in zip(promises, figures, strict=True):
+        if value is None:
+            result.problems.append(f"{name}: {promise.figure}: not within {_RECOVERY_SECONDS} s")
+        else:
+            result.figures[promise.figure].append(value)
 
 
-async def _recovery(made: World) -> float | None:
-    """Seconds until something is loaded; None when it takes too long."""
+def _told(seconds: float | None) -> str:
+    return "too long" if seconds is None else f"{seconds:.1f}"
+
+
+async def _measured(promise: Promise) -> float | None:
+    try:
+        async with asyncio.timeout(_RECOVERY_SECONDS):
+            return await promise.measure()
+    except TimeoutError:
+        return None
+
+
+async def _within(waiting: Awaitable[None]) -> float | None:
+    """Seconds until it is over; None when it takes too long."""
     began = time.monotonic()
-    first: int | None = None
-    while (seconds := time.monotonic() - began) < _RECOVERY_SECONDS:
-        found = await made.progress()
-        if first is None:
-            first = found
-        elif found is not None and found > first:
-            return seconds
-        await asyncio.sleep(0.1)  # between two looks
-    return None
+    try:
+        async with asyncio.timeout(_RECOVERY_SECONDS):
+            await waiting
+    except TimeoutError:
+        return None
+    return time.monotonic() - began

@@ -7,8 +7,9 @@ from pathlib import Path
 from tests.chaos.run import Plan, run
 
 _SOON = (
-    "^(kill (upload|orchestrator|status|processor|at .*)|cut .*|end all sessions|deadlocks"
-    "|messages are doubled|half of .*|SQS and S3 fail|garbage .*)$"
+    "^(kill (upload|orchestrator|status|processor|at .*)|cut .*|lose .*|end all sessions"
+    "|deadlocks|messages are (doubled|reordered)|messages of .*|half of .*|SQS and S3 fail|garbage .*"
+    "|clocks .*|several writers .*)$"
 )
 
 

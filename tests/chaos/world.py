@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+import urllib.request
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -27,10 +28,14 @@ from ingestor.local.postgres import EmbeddedPostgres
 from tests.chaos.links.aws import AwsLink
 from tests.chaos.links.tcp import TcpLink
 
+if TYPE_CHECKING:
+    from tests.chaos.people import People
+
 SERVICES = ("upload", "orchestrator", "processor", "status")
 _UP_SECONDS = 120
 _BACK_SECONDS = 120  # for a database that another fault has taken away
 _KEY = "chaos"
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)  # the database
 
 
 @dataclass
@@ -48,13 +53,21 @@ class World:
     to_database: TcpLink | None = None
     to_aws: AwsLink | None = None
     to_gateway: TcpLink | None = None
+    to_services: Mapping[str, Sequence[TcpLink]] = field(default_factory=dict)  # each instance's
     gateway: str = ""  # where clients call it
     facts: Mapping[str, Any] = field(default_factory=dict)
+    people: People | None = None  # who work in it
+    flood: str = ""  # the key of a second tenant, once there is one
 
     @property
     def fail_points(self) -> Path:
         """The folder whose files are the places at which the next process to come by ends."""
         return self.folder / "fail-points"
+
+    @property
+    def temporary(self) -> Path:
+        """The folder of the suite's temporary files."""
+        return self.folder / "temporary"
 
     async def up(self) -> None:
         """Start the suite, and wait until it can start. Raises SuiteError."""
@@ -72,6 +85,15 @@ class World:
         self.facts = json.loads((await self._ingestor("env", "--secrets", "--json")).stdout)
         if self.own:
             self.dsn = self.facts["database_url"]
+
+    async def key_of_flood(self) -> str:
+        """An API key of a second tenant, which is made at first. Raises SuiteError."""
+        if not self.flood:
+            done = await self._ingestor("admin", "tenants", "create", "flood", "--key", "--json")
+            if done.returncode != 0:
+                raise SuiteError(f"no tenant: {done.stderr[-500:]}")
+            self.flood = json.loads(done.stdout)["token"]
+        return self.flood
 
     async def down(self) -> None:
         """Stop the suite."""
@@ -109,6 +131,10 @@ class World:
                     if any(mark in word for word in child.cmdline()[:3]):
                         found.append(child.pid)
         return [pid for pid in found if pid and psutil.pid_exists(pid)]
+
+    def setting(self, name: str) -> str:
+        """A setting of the processors."""
+        return psutil.Process(self.pids("processor")[0]).environ()[name]
 
     def send(self, number: signal.Signals, *pids: int) -> None:
         """Send a signal to processes that may have ended."""
@@ -152,9 +178,49 @@ class World:
                 "SELECT coalesce(sum(batches_processed), 0) + count(*) FILTER (WHERE ended_at IS NOT NULL) "
                 "FROM status.processes"
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _AWAY:
             return None
         return int(row[0])
+
+    async def next_progress(self) -> None:
+        """Wait until something more is loaded than now, or than when the database is back."""
+        first: int | None = None
+        while True:
+            found = await self.progress()
+            if first is None:
+                first = found
+            elif found is not None and found > first:
+                return
+            await asyncio.sleep(0.1)  # between two looks
+
+    async def outcomes(self) -> None:
+        """Wait until every batch that is in flight now has its outcome; those of processes that somebody
+        pauses, cancels or deletes need none."""
+        flying = set(map(tuple, await self._in_flight()))
+        while flying:
+            await asyncio.sleep(0.1)  # between two looks
+            with suppress(*_AWAY):
+                flying &= set(map(tuple, await self._in_flight()))
+
+    async def _in_flight(self) -> list[Any]:
+        return await self.fetch(
+            "SELECT b.process_id, b.batch_number FROM status.batches b JOIN status.processes p "
+            "USING (process_id) WHERE b.processed_at IS NULL AND p.ended_at IS NULL AND NOT p.paused "
+            "AND NOT p.cancelled"
+        )
+
+    async def serves_again(self, instance: str, pid: int) -> None:
+        """Wait until an instance that had this process is ready with another one."""
+        while True:
+            facts = self.look()["services"][instance]
+            if facts["pid"] != pid and await asyncio.to_thread(_is_ready, facts["metrics"]):
+                return
+            await asyncio.sleep(0.1)  # between two looks
+
+    async def has_again(self, what: str, pids: Sequence[int]) -> None:
+        """Wait until Envoy, PostgreSQL or the queue runs with another process than these."""
+        while not set(self.pids(what)) - set(pids):
+            await asyncio.sleep(0.1)  # between two looks
 
     async def restart_postgres(self, number: signal.Signals, away: float) -> None:
         """End PostgreSQL, and start it again after some seconds."""
@@ -174,6 +240,14 @@ class World:
                 await asyncio.sleep(0.2)
 
 
+def _is_ready(metrics: str) -> bool:
+    try:
+        with urllib.request.urlopen(metrics.replace("/metrics", "/readyz"), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 def _through(dsn: str, port: int) -> str:
     parts = urlsplit(dsn)
     return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"))
@@ -188,8 +262,10 @@ async def world(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INGESTOR_")}
     made = World(folder, own, free_port(), environment)
     made.fail_points.mkdir()
+    made.temporary.mkdir()
     async with AsyncExitStack() as stack:
         environment |= {**settings, "INGESTOR_FAIL_POINTS": str(made.fail_points)}
+        environment["TMPDIR"] = str(made.temporary)
         if not own:
             environment |= await _backends(made, draw, stack)
         made.environment = environment
@@ -199,6 +275,27 @@ async def world(
         made.gateway = f"127.0.0.1:{await made.to_gateway.start()}"
         stack.push_async_callback(made.to_gateway.stop)
         yield made
+
+
+async def _ways(made: World, stack: AsyncExitStack) -> str:
+    """Put a link in front of each instance: their ports are chosen before the suite starts."""
+    ports: dict[str, int] = {}
+    ways = []
+    links: dict[str, list[TcpLink]] = {}
+    for service in SERVICES:
+        for instance in (service, f"{service}-2"):
+            while (port := free_port()) in ports.values():
+                pass
+            ports[instance] = port
+            link = TcpLink("127.0.0.1", port)
+            ways.append(f"127.0.0.1:{port}=127.0.0.1:{await link.start()}")
+            stack.push_async_callback(link.stop)
+            links.setdefault(service, []).append(link)
+    made.to_services = links
+    suite = made.folder / "suite"
+    suite.mkdir(mode=0o700)
+    (suite / "ports.json").write_text(json.dumps(ports), "utf-8")
+    return ",".join(ways)
 
 
 async def _backends(made: World, draw: random.Random, stack: AsyncExitStack) -> dict[str, str]:
@@ -218,6 +315,7 @@ async def _backends(made: World, draw: random.Random, stack: AsyncExitStack) -> 
     store = draw.choice(["disk", "s3"])
     return {
         "INGESTOR_DATABASE_URL": _through(made.dsn, await made.to_database.start()),
+        "INGESTOR_WAYS": await _ways(made, stack),
         "INGESTOR_AWS_ENDPOINT_URL": f"http://127.0.0.1:{await made.to_aws.start()}",
         "INGESTOR_FILE_STORE": store,
         **({"INGESTOR_S3_BUCKET": "chaos"} if store == "s3" else {}),

@@ -1,4 +1,5 @@
-"""Metrics of the process itself: whether its loop keeps up, and how long its certificates are valid."""
+"""Metrics of the process itself: whether its loop keeps up, how many tasks it has, and how long its
+certificates are valid."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _EVERY = 0.25  # seconds
 
 
 class LoopLag:
-    """The worker that wakes up four times a second and looks how late it is."""
+    """The worker that wakes up four times a second, looks how late it is and counts the tasks of its loop."""
 
     name = "loop lag"
 
@@ -28,11 +29,13 @@ class LoopLag:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
+        self._tasks = Gauge("ingestor_event_loop_tasks", "Tasks of the event loop.", registry=registry)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look until `stopping` is set."""
         while not stopping.is_set():
             began = time.monotonic()
+            self._tasks.set(len(asyncio.all_tasks()))
             await pause(_EVERY, stopping)
             if not stopping.is_set():
                 self._seconds.observe(max(0.0, time.monotonic() - began - _EVERY))

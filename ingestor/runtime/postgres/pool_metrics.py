@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from ingestor.runtime.observability.samples import GaugeOf, Sample, Values
-from ingestor.runtime.postgres.clock import clock_skew
+from ingestor.runtime.postgres.clock import PgClock
 from ingestor.runtime.postgres.errors import transient_errors
 
 if TYPE_CHECKING:
@@ -46,16 +46,18 @@ _SKEW = GaugeOf("ingestor_clock_skew_seconds", "How far this clock is ahead of P
 
 
 class ClockSkew(Sample):
-    """Compares the clock of this machine with that of the database server."""
+    """Looks at the clock of the database server, and compares that of this machine with it."""
 
     name = "clock skew"
     gauges: Sequence[GaugeOf] = (_SKEW,)
     every = 4
 
-    def __init__(self, pool: PgPool) -> None:
+    def __init__(self, pool: PgPool, clock: PgClock) -> None:
         self._pool = pool
+        self._clock = clock
 
     async def __call__(self) -> Values:
         """Raises TransientError."""
         async with transient_errors("database"), self._pool.acquire() as connection:
-            return {_SKEW: {(): await clock_skew(connection)}}
+            await self._clock.look(connection)
+        return {_SKEW: {(): self._clock.behind_seconds}}

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import psutil
 
-from tests.chaos.faults.fault import Fault, Inject
+from ingestor import Client
+from tests.chaos.faults.fault import Fault, Inject, Promise, seconds_until
+from tests.chaos.figures import BACKEND, BATCHES, GOES_ON, SERVES, SUPERVISOR
 from tests.chaos.world import SERVICES, World
 
 _FREEZE_SECONDS = (2, 20)
+_ROLL_SECONDS = 60
 
 # Between two durable steps: `ingestor.runtime.fail_points`.
 POINTS = {
@@ -28,11 +33,45 @@ POINTS = {
 
 
 def _killed(service: str) -> Inject:
-    async def inject(world: World, draw: random.Random) -> None:
-        if pids := world.pids(service):
-            world.send(signal.SIGKILL, draw.choice(pids))
+    async def inject(world: World, draw: random.Random) -> Sequence[Promise]:
+        instances = {
+            name: facts["pid"]
+            for name, facts in world.look()["services"].items()
+            if name.partition("-")[0] == service and facts["pid"]
+        }
+        name = draw.choice(sorted(instances))
+        world.send(signal.SIGKILL, instances[name])
+        promises = [
+            seconds_until(SERVES, partial(world.serves_again, name, instances[name])),
+            seconds_until(GOES_ON, world.next_progress),
+        ]
+        return [*promises, seconds_until(BATCHES, world.outcomes)] if service == "processor" else promises
 
     return inject
+
+
+def _killed_server(what: str) -> Inject:
+    """Envoy, PostgreSQL or the queue of the suite's own."""
+
+    async def inject(world: World, draw: random.Random) -> Sequence[Promise]:
+        pids = world.pids(what)
+        world.send(signal.SIGKILL, *pids)
+
+        async def goes_on() -> None:
+            await world.has_again(what, pids)
+            if what == "envoy":
+                await asyncio.to_thread(_answers, world.port)
+            await world.next_progress()
+
+        return [seconds_until(BACKEND, goes_on)]
+
+    return inject
+
+
+def _answers(port: int) -> None:
+    """Wait until the gateway answers a call."""
+    with Client(f"127.0.0.1:{port}", patience=60) as client:
+        client.overview()
 
 
 def _frozen(what: str) -> Inject:
@@ -74,11 +113,22 @@ def _killed_at(point: str) -> Inject:
     return inject
 
 
-async def _supervisor(world: World, draw: random.Random) -> None:
+async def _supervisor(world: World, draw: random.Random) -> Sequence[Promise]:
     """The suite's parent is killed, and started again at once or soon."""
     world.send(signal.SIGKILL, *world.pids("supervisor"))
     await asyncio.sleep(draw.choice([0, 0, 5]))  # the fault
+    promise = seconds_until(SUPERVISOR, world.next_progress)
     await world.up()
+    return [promise]
+
+
+async def _roll(world: World, draw: random.Random) -> None:
+    """Every instance of every service is told to stop, one after the other, as an upgrade does."""
+    for name in draw.sample(sorted(world.look()["services"]), len(world.look()["services"])):
+        pid = world.look()["services"][name]["pid"]
+        world.send(signal.SIGTERM, pid)
+        async with asyncio.timeout(_ROLL_SECONDS):
+            await world.serves_again(name, pid)
 
 
 async def _all_processors(world: World, draw: random.Random) -> None:
@@ -95,7 +145,8 @@ FAULTS = [
     *(Fault(f"stop {service}", _stopped(service), no_call_fails=True) for service in SERVICES),
     *(Fault(f"kill at {point}", _killed_at(point)) for point in POINTS),
     Fault("kill every processor, six times", _all_processors),
-    *(Fault(f"kill {what}", _killed(what), own=True) for what in ("envoy", "postgres", "queue")),
-    *(Fault(f"freeze {what}", _frozen(what)) for what in ("envoy", "postgres", "queue")),
+    Fault("restart every service, one after the other", _roll, no_call_fails=True),
+    *(Fault(f"kill {what}", _killed_server(what), own=True) for what in ("envoy", "postgres", "queue")),
+    *(Fault(f"freeze {what}", _frozen(what)) for what in ("envoy", "postgres", "queue", "supervisor")),
     Fault("kill the supervisor", _supervisor, own=True),
 ]

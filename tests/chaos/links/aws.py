@@ -12,6 +12,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from ingestor.access.keyring import KeyRing
+from tests.chaos.links.previous import as_before
+
 _SQS = "AmazonSQS."
 _ROWS = "ingestor-rows"
 _MOST_BYTES = 64 * 2**20
@@ -26,13 +29,15 @@ class AwsLink:
         self._draw = draw
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
+        self.keys: KeyRing | None = None
+        """By which messages are signed."""
         self.heal()
 
     def heal(self) -> None:
         """Do nothing to calls any more."""
         self.throttled = self.fails = self.loses_answer = self.halves = 0.0  # calls
-        self.doubles = self.late = self.loses = 0.0  # messages
-        self.late_seconds = 0
+        self.doubles = self.late = self.loses = self.previous = 0.0  # messages
+        self.late_seconds = range(1, 2)
         self.slow_seconds = 0.0
 
     async def start(self) -> int:
@@ -75,7 +80,10 @@ class AwsLink:
             if not half:
                 return web.json_response(_failed({}, left))
         if operation.startswith("SendMessage") and self._is(self.late):
-            body = _delayed(body, self._draw.randint(1, self.late_seconds))
+            body = _delayed(body, self._draw.choice(self.late_seconds))
+        if operation == "SendMessage" and self._is(self.previous):
+            assert self.keys
+            body = await asyncio.to_thread(as_before, body, self.keys)
         try:
             status, headers, answer = await self._pass(request, body)
         except (aiohttp.ClientError, OSError):  # it is away

@@ -24,6 +24,8 @@ class TcpLink:
         """0: as many as there are."""
         self.refuses = False
         """Whether new connections are closed at once."""
+        self.mute = False
+        """Whether answers are lost on their way: requests arrive, and nobody hears of it."""
 
     async def start(self, port: int = 0) -> int:
         """Listen; the port."""
@@ -42,6 +44,8 @@ class TcpLink:
     def cut(self, *, reset: bool = True) -> None:
         """End every connection: by RST, as a machine that is gone and back, or by FIN."""
         for writer in self._open:
+            if writer.is_closing():
+                continue
             if reset:
                 link: socket.socket = writer.get_extra_info("socket")
                 with suppress(OSError):
@@ -52,7 +56,7 @@ class TcpLink:
 
     def heal(self) -> None:
         """Do nothing to connections any more."""
-        self.delay, self.bytes_per_second, self.refuses = 0.0, 0, False
+        self.delay, self.bytes_per_second, self.refuses, self.mute = 0.0, 0, False, False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refuses:
@@ -65,8 +69,8 @@ class TcpLink:
             return
         self._open |= {writer, to_there}
         ways = [
-            asyncio.create_task(self._pass(reader, to_there)),
-            asyncio.create_task(self._pass(there, writer)),
+            asyncio.create_task(self._pass(reader, to_there, are_answers=False)),
+            asyncio.create_task(self._pass(there, writer, are_answers=True)),
         ]
         self._passing.update(ways)
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -78,13 +82,18 @@ class TcpLink:
             self._open.discard(one)
             one.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, are_answers: bool
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(_PIECE):
+                if self.mute and are_answers:
+                    continue
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 if self.bytes_per_second:
                     await asyncio.sleep(len(data) / self.bytes_per_second)
                 writer.write(data)
                 await writer.drain()
-            writer.write_eof()
+            if not writer.is_closing():
+                writer.write_eof()

@@ -34,10 +34,7 @@ from ingestor.notices import as_objects
 from ingestor.reports import OriginalTable
 from ingestor.runtime.errors import (
     PermissionDeniedError,
-    ServiceError,
     TransientError,
-    UnauthenticatedError,
-    from_rpc_error,
 )
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
@@ -377,15 +374,15 @@ async def test_so_many_at_once_and_the_others_wait(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "error"),
+    "metadata",
     [
-        ((), UnauthenticatedError),
-        ((("authorization", "Bearer dik_abcdefghijkl_" + "x" * 43),), UnauthenticatedError),
-        ((("ingestor-call", "forged"),), UnauthenticatedError),
+        (),
+        (("authorization", "Bearer dik_abcdefghijkl_" + "x" * 43),),
+        (("ingestor-call", "forged"),),
     ],
 )
 async def test_nobody_but_the_upload_service_may_ask(
-    root: Path, metadata: tuple[tuple[str, str], ...], error: type[ServiceError]
+    root: Path, metadata: tuple[tuple[str, str], ...]
 ) -> None:
     await kept(root, "a.xlsx", workbook())
     settings = settings_of(root)
@@ -395,7 +392,7 @@ async def test_nobody_but_the_upload_service_may_ask(
             stub = converter_pb2_grpc.ConverterServiceStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Inspect(request, metadata=metadata)
-            assert isinstance(from_rpc_error(caught.value), error)
+            assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
         async with asking(service.port, service="status") as stranger:
             with pytest.raises(PermissionDeniedError):
                 await stranger.inspect(await kept(root, "a.xlsx", workbook()), "{}", 5)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from ingestor.access.scope import everything
 from ingestor.runtime.observability.samples import Sample
+from ingestor.runtime.postgres.clock import open_clock
 from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
 from ingestor.services.status.adapters.pg_samples import BacklogSample, OutboxSample
 from ingestor.services.upload.adapters.pg_samples import DeliveriesSample, StoredSample
@@ -91,7 +92,8 @@ async def test_outbox(pool_of: OpenPool) -> None:
 
 
 async def test_clocks_of_one_machine_agree(pool_of: OpenPool) -> None:
-    found = await measured(ClockSkew(await pool_of("status")))
+    pool = await pool_of("status")
+    found = await measured(ClockSkew(pool, await open_clock(pool)))
     assert abs(found["ingestor_clock_skew_seconds"][()]) < 1
 
 

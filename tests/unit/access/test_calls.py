@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -20,25 +21,35 @@ KEYS = KeyRing.parse("one:" + "1" * 32 + ",two:" + "2" * 32)
 ANN = Principal("person", "ann", "acme", frozenset({Role.ADMIN}), pipelines=frozenset({"people"}))
 
 
-class Clock:
-    """A clock that says what it is told."""
+class Clocks:
+    """A clock and a monotonic one, which say what they are told."""
 
     def __init__(self) -> None:
-        self.now = time.time()
+        self.time = datetime.now(UTC)
+        self.seconds = 0.0
 
-    def __call__(self) -> float:
+    def now(self) -> datetime:
         """The time it was told."""
-        return self.now
+        return self.time
+
+    def monotonic(self) -> float:
+        """The seconds it was told."""
+        return self.seconds
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """One."""
-    return Clock()
+def clocks() -> Clocks:
+    """Some."""
+    return Clocks()
 
 
-def test_a_call_says_who_for_whom_and_for_which_tenant(clock: Clock) -> None:
-    signer = CallSigner(KEYS, "upload", clock)
+@pytest.fixture
+def signer(clocks: Clocks) -> CallSigner:
+    """One of the upload service."""
+    return CallSigner(KEYS, "upload", clocks, clocks.monotonic)
+
+
+def test_a_call_says_who_for_whom_and_for_which_tenant(signer: CallSigner) -> None:
     with within("acme"):
         found = read_call(KEYS, signer.token())
     assert found == Principal("service", "", "acme", service="upload")
@@ -55,21 +66,28 @@ def test_a_call_says_who_for_whom_and_for_which_tenant(clock: Clock) -> None:
         assert read_call(KEYS, signer.token()).tenant == "*"
 
 
-def test_tokens_are_used_again_for_a_minute(clock: Clock) -> None:
-    signer = CallSigner(KEYS, "upload", clock)
+def test_tokens_are_used_again_for_a_minute(signer: CallSigner, clocks: Clocks) -> None:
     with within("acme"):
         first = signer.token()
         assert signer.token() == first
-        clock.now += 59
+        clocks.seconds += 59
         assert signer.token() == first
-        clock.now += 2
+        clocks.seconds += 2
+        clocks.time += timedelta(seconds=61)
         assert signer.token() != first
     with within("globex"):
         assert read_call(KEYS, signer.token()).tenant == "globex"
 
 
-def test_a_signer_remembers_a_bounded_number(clock: Clock) -> None:
-    signer = CallSigner(KEYS, "upload", clock)
+def test_a_token_is_renewed_though_the_clock_was_set_back(signer: CallSigner, clocks: Clocks) -> None:
+    with within("acme"):
+        first = signer.token()
+        clocks.time -= timedelta(minutes=10)
+        clocks.seconds += 61
+        assert signer.token() != first
+
+
+def test_a_signer_remembers_a_bounded_number(signer: CallSigner) -> None:
     for number in range(2500):
         with within(f"t{number}"):
             signer.token()

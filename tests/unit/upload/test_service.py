@@ -639,6 +639,23 @@ async def test_a_request_id_opens_one_upload() -> None:
     assert caught.value.reason == "REQUEST_ID_REUSED"
 
 
+async def test_an_upload_whose_opening_was_lost_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = Suite()
+    add = suite.uploads.add
+
+    async def lost(*arguments: Any, **named: Any) -> Upload:
+        await add(*arguments, **named)
+        raise TransientError("the answer is lost")
+
+    monkeypatch.setattr(suite.uploads, "add", lost)
+    with pytest.raises(TransientError):
+        await suite.service.create("a.csv", 2, "r")
+    monkeypatch.undo()
+    upload_id = (await suite.service.create("a.csv", 2, "r")).upload_id
+    written = await suite.service.write(upload_id, given_chunks([chunk(0, b"12")]))
+    assert written.committed == 2
+
+
 async def test_abort() -> None:
     suite = Suite()
     upload = await suite.service.create("a.csv", 0, "")
