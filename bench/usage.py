@@ -34,7 +34,7 @@ def kind_of(process: psutil.Process) -> str:
         if f"ingestor.services.{service}" in line:
             return service
     if line.startswith("postgres: "):  # its title: what it is, or role and database
-        role = line.removeprefix("postgres: ").split(" ", 1)[0].rpartition("_")[2]
+        role = line.removeprefix("postgres: ingestor_").split(" ", 1)[0].split("_", 1)[0]
         return f"postgres: {role}" if f"postgres: {role}" in _BACKENDS else _SERVER
     if "postgres" in line:
         return _SERVER
