@@ -38,7 +38,9 @@ def kind_of(process: psutil.Process) -> str:
         return f"postgres: {role}" if f"postgres: {role}" in _BACKENDS else _SERVER
     if "postgres" in line:
         return _SERVER
-    return next((other for other in ("envoy", "ministack") if other in line), "other")
+    if "ingestor.local.aws" in line:
+        return "SQS emulator"
+    return "envoy" if "envoy" in line else "other"
 
 
 class Sampler:

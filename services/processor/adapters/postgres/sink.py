@@ -119,9 +119,9 @@ class PgSink(PgMarkers, Sink):
         owner = rows.repairs or key.process_id
         place = (key.tenant, rows.table)
         before = self._ready.get(place)
-        ready: Encoded | None = None  # if the table is as it was
-        if before is not None and not before.fitting.is_needed:
-            ready = await _encoded(rows, owner, binary=before.binary)
+        ready: Encoded | None = None  # for the table as it was, or as the suite would make it
+        if before is None or not before.fitting.is_needed:
+            ready = await _encoded(rows, owner, binary=before is None or before.binary)
         async with (
             transient_errors("sink", lambda error: self._refusal(error, key.tenant, rows.table)),
             Stages("connect") as stages,
