@@ -2,9 +2,10 @@
 
     python -m bench.suite --rows 1000000
 
-Alternates between them, `--runs` times each, and prints rows/s of both, the ratio of the medians, each
-service's peak resident memory and CPU seconds, and whether ledger and table agree with the file. A second
-suite, where every call needs a key, shows what access costs.
+Alternates between them and a bare COPY in binary form, `--runs` times each. Prints rows/s and ratios with
+their least and most, CPU seconds of each process (the backends of PostgreSQL by the service that uses them),
+peak memory, bytes of the database's log, and whether ledger and table agree with the file. Writes them as
+Markdown and JSON to bench/results. A second suite, where every call needs a key, shows what access costs.
 The exit status is 1 when a run lost, duplicated or changed a row.
 """
 
@@ -18,38 +19,30 @@ import secrets
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import psutil
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from bench.data import COLUMNS_SQL, write_csv, write_jsonl, write_pipeline, write_xlsx
+from bench.bare import copy, log_position, prepare, write_binary
+from bench.data import write_csv, write_jsonl, write_pipeline, write_xlsx
+from bench.results import Run, write_results
+from bench.usage import Sampler
 from ingestor import Client, Process
 
-SERVICES = ("upload", "orchestrator", "processor", "status")
+RESULTS = Path("bench/results")
 INGESTOR = Path(sys.executable).with_name("ingestor")
 # One number for the whole content of a table, independent of the order of its rows.
 CHECKSUM = (
     "SELECT count(*), sum(hashtextextended(concat_ws('|', id, name, email, city, amount, rate, born, "
     "extract(epoch FROM seen), active, visits), 0)::numeric) FROM {table}"
 )
-
-
-@dataclass
-class Usage:
-    """What a service used: peak resident bytes of all its processes, and CPU seconds."""
-
-    peak_rss: dict[str, int] = field(default_factory=dict)
-    cpu: dict[str, float] = field(default_factory=dict)
-    peak_services: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,107 +73,6 @@ def ingest(client: Client, path: Path, document: Path | None) -> Ingested:
     started = time.perf_counter()
     process = client.ingest(path, pipeline).wait()
     return Ingested(process, time.perf_counter() - started)
-
-
-def processes_by_name(root: psutil.Process) -> dict[str, list[psutil.Process]]:
-    """The suite's processes by name: the four services, envoy, postgres, ministack."""
-    found: dict[str, list[psutil.Process]] = {}
-    for process in root.children(recursive=True):
-        try:
-            line = " ".join(process.cmdline())
-        except psutil.Error:
-            continue
-        name = next((s for s in SERVICES if f"ingestor.services.{s}" in line), None) or next(
-            (other for other in ("envoy", "postgres", "ministack") if other in line), "other"
-        )
-        found.setdefault(name, []).append(process)
-    return found
-
-
-class Sampler:
-    """Watches memory and CPU of the suite's processes in a thread while a context lasts."""
-
-    def __init__(self, pid: int, interval: float = 0.1) -> None:
-        self._root = psutil.Process(pid)
-        self._interval = interval
-        self._stop = threading.Event()
-        self.usage = Usage()
-        self._found: dict[str, list[psutil.Process]] = {}
-        self._cpu: dict[int, tuple[str, float, float]] = {}  # pid -> name, first, last
-
-    def _refresh(self) -> None:
-        """Find the processes; rarely, because that costs more than what is measured."""
-        self._found = processes_by_name(self._root)
-
-    def _sample(self) -> None:
-        services = 0
-        for name, processes in self._found.items():
-            rss = 0
-            for process in processes:
-                try:
-                    with process.oneshot():
-                        times = process.cpu_times()
-                        if name != "postgres":  # whose processes share most of their memory
-                            rss += process.memory_info().rss
-                except psutil.Error:
-                    continue
-                now = times.user + times.system
-                first = self._cpu.get(process.pid, (name, now, now))[1]
-                self._cpu[process.pid] = (name, first, now)
-            if name in SERVICES:
-                services += rss
-            if rss:
-                self.usage.peak_rss[name] = max(self.usage.peak_rss.get(name, 0), rss)
-        self.usage.peak_services = max(self.usage.peak_services, services)
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Sample until the context ends."""
-
-        def loop() -> None:
-            looks = 0
-            while not self._stop.wait(self._interval):
-                looks += 1
-                if looks % 10 == 0:
-                    self._refresh()
-                self._sample()
-
-        self._refresh()
-        self._sample()
-        thread = threading.Thread(target=loop, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-            self._refresh()
-            self._sample()
-            for name, first, last in self._cpu.values():
-                self.usage.cpu[name] = self.usage.cpu.get(name, 0.0) + last - first
-
-
-async def bare_copy(dsn: str, path: Path) -> float:
-    """Seconds of one COPY of the file into an empty typed table with a primary key."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute("TRUNCATE bench_copy")
-        await connection.execute("CHECKPOINT")
-        started = time.perf_counter()
-        await connection.copy_to_table("bench_copy", source=path, format="csv", header=True)
-        return time.perf_counter() - started
-    finally:
-        await connection.close()
-
-
-async def prepare(dsn: str) -> None:
-    """Make the table of the bare COPY; the suite makes its own."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute("DROP TABLE IF EXISTS bench_copy, bench_suite")
-        await connection.execute(f"CREATE TABLE bench_copy ({COLUMNS_SQL}, PRIMARY KEY (id))")
-    finally:
-        await connection.close()
 
 
 async def empty_suite_table(dsn: str) -> None:
@@ -246,6 +138,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(".bench"))
     parser.add_argument("--gateway-port", type=int, default=8099)
     parser.add_argument("--other-rows", type=int, default=250_000, help="of upsert, JSON rows, JSONL, XLSX")
+    parser.add_argument("--main-only", action="store_true", help="only CSV into a table, without access")
     options = parser.parse_args()
     options.data.mkdir(exist_ok=True)
     data = (options.data / "suite").absolute()
@@ -258,20 +151,22 @@ def main() -> None:
         part.rename(table)
     write_pipeline(document, "bench_suite")
     print(f"{table}: {options.rows:,} rows, {megabytes(table.stat().st_size)}", flush=True)
-    with (
-        running_suite(data, options.gateway_port) as suite,
-        running_suite(
-            (options.data / "access").absolute(),
-            options.gateway_port + 1,
-            "--auth",
-            **no_issuer(options.data),
-        ) as guarded,
-        Client(suite["gateway"]) as client,
-        Client(guarded["gateway"], token=new_key(guarded)) as with_key,
-    ):
-        failed = run(client, suite, with_key, guarded, table, document, options.rows, options.runs)
-        rows = min(options.rows, options.other_rows)
-        failed |= other_ways(client, suite["database_url"], options.data, rows)
+    with running_suite(data, options.gateway_port) as suite, Client(suite["gateway"]) as client:
+        if options.main_only:
+            failed = run(client, suite, None, table, document, options.rows, options.runs)
+        else:
+            with (
+                running_suite(
+                    (options.data / "access").absolute(),
+                    options.gateway_port + 1,
+                    "--auth",
+                    **no_issuer(options.data),
+                ) as guarded,
+                Client(guarded["gateway"], token=new_key(guarded)) as with_key,
+            ):
+                failed = run(client, suite, (with_key, guarded), table, document, options.rows, options.runs)
+                rows = min(options.rows, options.other_rows)
+                failed |= other_ways(client, suite["database_url"], options.data, rows)
     sys.exit(1 if failed else 0)
 
 
@@ -306,57 +201,63 @@ def new_key(suite: dict[str, Any]) -> str:
 def run(
     client: Client,
     suite: dict[str, Any],
-    with_key: Client,
-    guarded: dict[str, Any],
+    guarded: tuple[Client, dict[str, Any]] | None,
     table: Path,
     document: Path,
     rows: int,
     runs: int,
 ) -> bool:
-    """Alternate between all and print the figures; return True when a check failed."""
+    """Alternate between all, print the figures and write them down; return True when a check failed."""
     dsn, pid = suite["database_url"], int(suite["pid"])
     asyncio.run(prepare(dsn))
-    copies, ours, usages, wrong = [], [], [], []
+    turns: list[Run] = []
     keyed: list[float] = []
+    wrong: list[str] = []
+    binary = table.with_suffix(".binary")
     for number in range(1, runs + 1):
-        copies.append(asyncio.run(bare_copy(dsn, table)))
+        csv = asyncio.run(copy(dsn, table))
+        if number == 1:
+            asyncio.run(write_binary(dsn, binary))
+        plain = asyncio.run(copy(dsn, binary, "binary"))
         asyncio.run(empty_suite_table(dsn))
+        before = asyncio.run(wal_bytes(dsn))
         sampler = Sampler(pid)
         with sampler.watching():
             done = ingest(client, table, document)
-        ours.append(done.seconds)
-        usages.append(sampler.usage)
+        wal = asyncio.run(wal_bytes(dsn)) - before
+        turns.append(Run(csv, plain, done.seconds, wal, sampler.usage))
         wrong += asyncio.run(check(dsn, rows, done.process))
-        asyncio.run(empty_tables(guarded["database_url"]))
-        done = ingest(with_key, table, document)
-        keyed.append(done.seconds)
-        if done.process.counts.succeeded != rows:
-            wrong.append(f"with access: {done.process.counts}")
         print(
-            f"run {number}: COPY {rows / copies[-1]:>10,.0f} rows/s   suite {rows / ours[-1]:>10,.0f} rows/s"
-            f"   ratio {copies[-1] / ours[-1]:.2f}   with access {rows / keyed[-1]:>10,.0f} rows/s",
+            f"run {number}: COPY {rows / csv.seconds:>10,.0f} rows/s, binary {rows / plain.seconds:>10,.0f} "
+            f"  suite {rows / done.seconds:>10,.0f} rows/s   ratio {csv.seconds / done.seconds:.2f}",
             flush=True,
         )
-    ratios = [copy / our for copy, our in zip(copies, ours, strict=True)]
-    print(
-        f"\nmedian: COPY {rows / statistics.median(copies):,.0f} rows/s, "
-        f"suite {rows / statistics.median(ours):,.0f} rows/s, "
-        f"ratio {statistics.median(ratios):.2f} (min {min(ratios):.2f}, max {max(ratios):.2f})"
-    )
-    print(
-        f"with access: {rows / statistics.median(keyed):,.0f} rows/s, "
-        f"{statistics.median(keyed) / statistics.median(ours) - 1:+.1%} time of the suite without"
-    )
-    print("\nprocess        peak RSS   CPU s (median of runs)")
-    for name in sorted({name for usage in usages for name in usage.cpu}):
-        peak = max(usage.peak_rss.get(name, 0) for usage in usages)
-        cpu = statistics.median(usage.cpu.get(name, 0.0) for usage in usages)
-        print(f"{name:<14} {megabytes(peak) if peak else '-':>8}   {cpu:6.2f}")
-    print(
-        f"four services  {megabytes(max(usage.peak_services for usage in usages)):>8}   (peak of their sum)"
-    )
-    print("\nledger and table agree with the file" if not wrong else "\nWRONG:\n" + "\n".join(wrong))
+        if guarded:
+            with_key, other = guarded
+            asyncio.run(empty_tables(other["database_url"]))
+            done = ingest(with_key, table, document)
+            keyed.append(done.seconds)
+            if done.process.counts.succeeded != rows:
+                wrong.append(f"with access: {done.process.counts}")
+    print(f"\n{write_results(RESULTS, rows, turns, not wrong)}")
+    if keyed:
+        ours = statistics.median(turn.suite_seconds for turn in turns)
+        print(
+            f"with access: {rows / statistics.median(keyed):,.0f} rows/s, "
+            f"{statistics.median(keyed) / ours - 1:+.1%} time of the suite without"
+        )
+    if wrong:
+        print("WRONG:\n" + "\n".join(wrong))
     return bool(wrong)
+
+
+async def wal_bytes(dsn: str) -> int:
+    """How many bytes have ever been written to the log of the database."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await log_position(connection)
+    finally:
+        await connection.close()
 
 
 def other_ways(client: Client, dsn: str, folder: Path, rows: int) -> bool:
@@ -370,7 +271,7 @@ def other_ways(client: Client, dsn: str, folder: Path, rows: int) -> bool:
             part = path.with_suffix(".part")
             write(part, rows)
             part.rename(path)
-    seconds = asyncio.run(bare_copy(dsn, table))
+    seconds = asyncio.run(copy(dsn, table)).seconds
     print(f"\n{rows:,} rows              rows/s   ratio to COPY ({rows / seconds:,.0f} rows/s)")
     failed = False
     ways: list[tuple[str, Path, str | None]] = [

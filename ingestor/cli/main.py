@@ -4,26 +4,44 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import click
 
-from ingestor.cli import (
-    access,
-    admin,
-    ingest,
-    inspect,
-    lifecycle,
-    pipelines,
-    processes,
-    receipts,
-    reports,
-    suite,
-)
 from ingestor.cli.common import Settings
 from ingestor.cli.output import say
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
+
+# The module of each command, and of a group of commands. Only that of the command that is run is imported.
+MODULES = {
+    "ingestor.cli.suite": ("up", "down", "env"),
+    "ingestor.cli.ingest": ("ingest",),
+    "ingestor.cli.processes": ("status", "watch", "processes", "events", "rows", "row", "errors"),
+    "ingestor.cli.reports": ("report",),
+    "ingestor.cli.receipts": ("verify", "receipt"),
+    "ingestor.cli.lifecycle": ("pause", "resume", "cancel", "retry", "undo", "delete"),
+    "ingestor.cli.pipelines": ("pipelines",),
+    "ingestor.cli.inspect": ("inspect",),
+    "ingestor.cli.access": ("login", "logout", "whoami", "keys", "members", "quotas", "audit"),
+    "ingestor.cli.admin": ("admin",),
+}
+_MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
+
+
+class _Commands(click.Group):
+    """All commands, each imported when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_MODULE_OF)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULE_OF:
+            return None
+        commands: Sequence[click.Command] = import_module(_MODULE_OF[cmd_name]).COMMANDS
+        return next(command for command in commands if command.name == cmd_name)
 
 
 def _local_suite() -> tuple[str, str | None]:
@@ -37,7 +55,7 @@ def _local_suite() -> tuple[str, str | None]:
         return DEFAULT_ADDRESS, None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--address",
     envvar="INGESTOR_ADDRESS",
@@ -90,8 +108,3 @@ def main(
     if token:
         say("warning: others on this machine may see a token on the command line; set INGESTOR_TOKEN instead")
     context.obj = Settings(address, debug, ca or local_ca, token, tenant, allow_plaintext_token)
-
-
-for module in (suite, ingest, processes, reports, receipts, lifecycle, pipelines, inspect, access, admin):
-    for command in module.COMMANDS:
-        main.add_command(command)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from ingestor.client.errors import IngestorError, is_transient
@@ -24,6 +23,8 @@ _NUMBERS = ("int64", "uint64", "sint64", "fixed64", "sfixed64")
 def to_dict(message: Message) -> dict[str, Any]:
     """A message as JSON: field names as in the contract, 64-bit numbers as numbers, enumerations
     without their prefix."""
+    from google.protobuf.json_format import MessageToDict  # takes long, and not every command needs it
+
     made = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     _plain(message, made)
     return made

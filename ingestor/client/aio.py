@@ -12,9 +12,8 @@ from typing import Self
 
 from ingestor.client.access.aio import AsyncAccess
 from ingestor.client.access.credentials import Credentials, Token
-from ingestor.client.access.oauth import is_loopback
 from ingestor.client.aio_process import AsyncProcess, first_look
-from ingestor.client.channel import Endpoint
+from ingestor.client.channel import Endpoint, is_loopback
 from ingestor.client.dry_run import dry_run
 from ingestor.client.gateway import Gateway
 from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, TableDraft, Upload

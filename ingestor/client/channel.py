@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl
+import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -24,6 +26,17 @@ _OPTIONS: list[tuple[str, int | str]] = [
 ]
 _URL = re.compile(r"(https?)://([^/]+)/?", re.IGNORECASE)
 _PORT = re.compile(r":\d+$")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address (host:port or a URL) is on this machine."""
+    if "://" not in address:
+        address = f"//{address}"
+    try:
+        host = urllib.parse.urlsplit(address).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ingestor.v1 import (
     pipelines_pb2_grpc,
     processor_pb2_grpc,
     status_pb2_grpc,
+    upload_pb2,
     upload_pb2_grpc,
 )
 
@@ -110,6 +111,14 @@ class Gateway:
     def uploads(self) -> upload_pb2_grpc.UploadServiceAsyncStub:
         """The upload service."""
         return upload_pb2_grpc.UploadServiceStub(self._channel)
+
+    @property
+    def write_upload(self) -> grpc.aio.StreamUnaryMultiCallable[bytes, upload_pb2.WriteUploadResponse]:
+        """UploadService.WriteUpload, with requests that are bytes already."""
+        service = upload_pb2.DESCRIPTOR.services_by_name["UploadService"].full_name
+        return self._channel.stream_unary(
+            f"/{service}/WriteUpload", response_deserializer=upload_pb2.WriteUploadResponse.FromString
+        )
 
     @property
     def orchestrator(self) -> orchestrator_pb2_grpc.OrchestratorServiceAsyncStub:

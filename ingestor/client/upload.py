@@ -31,6 +31,7 @@ from ingestor.client.errors import (
 from ingestor.client.gateway import LONG_SECONDS, Gateway
 from ingestor.client.models import PipelineVersion
 from ingestor.client.sources import Source, StrPath, file_facts, opened
+from ingestor.runtime.protobuf.large_fields import with_large
 from ingestor.v1 import common_pb2, pipelines_pb2, upload_pb2
 
 _READ_AHEAD = 4  # pieces
@@ -155,13 +156,13 @@ async def send_file(
 ) -> bytes:
     """Send a seekable file from the upload's committed size on, again and again where the connection is
     lost or the token ends; its SHA-256. Raises OSError when it cannot be read."""
-    stub, metadata = gateway.uploads, about(upload.upload_id)
+    metadata = about(upload.upload_id)
     source = _Source(file, upload.max_chunk_size)
     offset = upload.committed_size
     pauses = gateway.pauses()
     while offset < source.size:
         try:
-            answer = await stub.WriteUpload(
+            answer = await gateway.write_upload(
                 _requests(upload.upload_id, source, offset, on_progress), metadata=metadata
             )
             offset = answer.committed_size
@@ -182,7 +183,7 @@ async def send_file(
                 raise UnavailableError(f"the connection was lost and did not come back: {known.message}")
             try:
                 request = upload_pb2.GetUploadRequest(upload_id=upload.upload_id)
-                found = await stub.GetUpload(request, timeout=10, metadata=metadata)
+                found = await gateway.uploads.GetUpload(request, timeout=10, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 known = from_rpc(error)
                 continue
@@ -204,6 +205,24 @@ def _is_lost(known: IngestorError) -> bool:
     return wrong_place or is_transient(known) or isinstance(known, DeadlineExceededError)
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece of the file; `head` is its chunk without the data."""
+
+    head: upload_pb2.FileChunk
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        """Offset just after it."""
+        return self.head.offset + len(self.data)
+
+    def request(self, upload_id: str) -> bytes:
+        """WriteUploadRequest."""
+        chunk = with_large(self.head, "data", self.data)
+        return b"".join(with_large(upload_pb2.WriteUploadRequest(upload_id=upload_id), "chunk", *chunk))
+
+
 class _Source:
     """The file's pieces with their checksums, made in a thread; hashes every byte once."""
 
@@ -217,7 +236,7 @@ class _Source:
         # A read that was under way when its stream was cut goes on beside the first one of the next.
         self._lock = threading.Lock()
 
-    def piece(self, offset: int) -> upload_pb2.FileChunk:
+    def piece(self, offset: int) -> _Piece:
         """The piece at an offset; blocks."""
         with self._lock:
             self._hash_up_to(offset)
@@ -228,7 +247,7 @@ class _Source:
             if self._hashed == offset:
                 self._hash.update(data)
                 self._hashed += len(data)
-        return upload_pb2.FileChunk(offset=offset, data=data, crc32c=google_crc32c.value(data))
+        return _Piece(upload_pb2.FileChunk(offset=offset, crc32c=google_crc32c.value(data)), data)
 
     def _hash_up_to(self, offset: int) -> None:
         """Hash what an earlier run has sent."""
@@ -253,29 +272,29 @@ class _Source:
 
 async def _requests(
     upload_id: str, source: _Source, offset: int, on_progress: OnProgress | None
-) -> AsyncIterator[upload_pb2.WriteUploadRequest]:
+) -> AsyncIterator[bytes]:
     """The pieces from an offset on; a few are read ahead while the connection takes its time."""
-    ready: asyncio.Queue[upload_pb2.FileChunk | Exception | None] = asyncio.Queue(_READ_AHEAD)
+    ready: asyncio.Queue[_Piece | Exception | None] = asyncio.Queue(_READ_AHEAD)
 
     async def read() -> None:
         at = offset
         try:
             while at < source.size:
-                chunk = await asyncio.to_thread(source.piece, at)
-                at += len(chunk.data)
-                await ready.put(chunk)
+                piece = await asyncio.to_thread(source.piece, at)
+                at = piece.end
+                await ready.put(piece)
             await ready.put(None)
         except OSError as error:
             await ready.put(error)
 
     reading = asyncio.create_task(read())
     try:
-        while (chunk := await ready.get()) is not None:
-            if isinstance(chunk, Exception):
-                raise chunk
-            yield upload_pb2.WriteUploadRequest(upload_id=upload_id, chunk=chunk)
+        while (piece := await ready.get()) is not None:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece.request(upload_id)
             if on_progress:
-                on_progress(UploadProgress(chunk.offset + len(chunk.data), source.size, upload_id))
+                on_progress(UploadProgress(piece.end, source.size, upload_id))
     except Exception as error:
         source.failure = error
         raise

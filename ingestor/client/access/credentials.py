@@ -14,7 +14,6 @@ from typing import Protocol
 
 import grpc
 
-from ingestor.client.access import oauth
 from ingestor.client.access.logins import Login, Logins
 from ingestor.client.errors import FailedPreconditionError, UnavailableError
 from ingestor.runtime.grpc.call_metadata import adding
@@ -173,6 +172,8 @@ class _SignedIn:
         return login.access_token, login.expires_at
 
     def _fetch(self, refused: str | None) -> Login:
+        from ingestor.client.access import oauth  # takes long, and few need it
+
         with self._logins.alone():
             login = self._logins.get(self._address)
             if login is None:

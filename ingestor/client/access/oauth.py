@@ -3,7 +3,6 @@ refresh token, revocation (RFC 7009). Everything here blocks."""
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import ssl
@@ -16,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ingestor.client.access.logins import Login
-from ingestor.client.channel import Endpoint
+from ingestor.client.channel import Endpoint, is_loopback
 from ingestor.client.errors import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -60,17 +59,6 @@ class Provider:
     token: str
     device: str
     revocation: str
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address (host:port or a URL) is on this machine."""
-    if "://" not in address:
-        address = f"//{address}"
-    try:
-        host = urllib.parse.urlsplit(address).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def how_to_sign_in(endpoint: Endpoint) -> SignIn | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ingestor.formats import BATCHES
 from ingestor.internal.v1 import queue_pb2
+from ingestor.runtime.protobuf.large_fields import with_large
 from ingestor.services.orchestrator.ingestions import Batch
 from ingestor.services.orchestrator.ports import Message
 from ingestor.tabular.options import parse_options
@@ -20,6 +23,13 @@ def bounds_of(batch: Batch) -> dict[str, int]:
         "byte_start": batch.byte_start,
         "byte_end": batch.byte_end,
     }
+
+
+def serialized(message: Message) -> bytes:
+    """The message of a batch as bytes."""
+    if not message.data:
+        return batch_message(message).SerializeToString()
+    return b"".join(with_large(batch_message(replace(message, data=b"")), "data", message.data))
 
 
 def batch_message(message: Message) -> queue_pb2.RowBatch:

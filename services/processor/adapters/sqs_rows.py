@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import binascii
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pybase64
 import zstandard
 from botocore.exceptions import ClientError
 from google.protobuf.message import DecodeError
@@ -59,7 +59,7 @@ class SqsRows(RowQueue):
 
     def decode(self, delivery: Delivery) -> RowBatch:
         try:
-            packed = base64.b64decode(delivery.body, validate=True)
+            packed = pybase64.b64decode(delivery.body, validate=True)
             message = queue_pb2.RowBatch.FromString(
                 zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MAX_OPEN_BYTES)
             )

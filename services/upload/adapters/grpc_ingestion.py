@@ -9,6 +9,7 @@ import grpc
 from ingestor.internal.v1 import ingestion_pb2, ingestion_pb2_grpc
 from ingestor.reports import OriginalTable
 from ingestor.runtime.errors import AbortedError, from_rpc_error
+from ingestor.runtime.protobuf.large_fields import with_large
 from ingestor.services.upload.ports import Ingestion, IngestionPausedError
 from ingestor.services.upload.uploads import Delivery, Repair
 from ingestor.services.upload.wire import content_message
@@ -20,6 +21,13 @@ _DEADLINE = 30.0
 class GrpcIngestion(Ingestion):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = ingestion_pb2_grpc.IngestionServiceStub(channel)
+        service = ingestion_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
+        self._ingest_file: grpc.aio.StreamUnaryMultiCallable[bytes, ingestion_pb2.IngestFileResponse] = (
+            channel.stream_unary(
+                f"/{service}/IngestFile",
+                response_deserializer=ingestion_pb2.IngestFileResponse.FromString,
+            )
+        )
 
     async def prepare_repair(self, process_id: str) -> Repair:
         request = ingestion_pb2.PrepareRepairRequest(process_id=process_id)
@@ -56,14 +64,13 @@ class GrpcIngestion(Ingestion):
 
     async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
 
-        async def requests() -> AsyncIterator[ingestion_pb2.IngestFileRequest]:
+        async def requests() -> AsyncIterator[bytes]:
             async for offset, data, last in pieces:
-                yield ingestion_pb2.IngestFileRequest(
-                    process_id=process_id, offset=offset, data=data, last=last
-                )
+                head = ingestion_pb2.IngestFileRequest(process_id=process_id, offset=offset, last=last)
+                yield b"".join(with_large(head, "data", data))
 
         try:
-            await self._stub.IngestFile(requests())
+            await self._ingest_file(requests())
         except grpc.aio.AioRpcError as error:
             raise _known(error) from error
 

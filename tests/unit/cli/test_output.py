@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from ingestor.cli.main import main
+from ingestor.cli import main as main_module
+from ingestor.cli.main import MODULES, main
 from ingestor.cli.output import errors_in_one_line, place, to_dict
 from ingestor.cli.summary import exit_status, summary
 from ingestor.client import InvalidArgumentError, UnavailableError
@@ -118,9 +120,25 @@ def test_commands_of_the_suite_name_their_extra(monkeypatch: pytest.MonkeyPatch)
 
 def test_help_starts_quickly() -> None:
     """It imports nothing that only some commands need."""
-    heavy = "{'numpy', 'pyarrow', 'pydantic', 'structlog', 'rich', 'asyncpg'}"
-    code = f"import sys, ingestor.cli.main; print({heavy} & set(sys.modules))"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+    heavy = ("numpy", "pyarrow", "pydantic", "structlog", "rich", "asyncpg")
+    others = ("ingestor.cli.ingest", "ingestor.cli.suite")
+    assert imported_by("ingestor.cli.main", *heavy, *others) == set()
+    rarely = ("cryptography", "urllib.request", "google.protobuf.json_format", "ingestor.receipts")
+    assert imported_by("ingestor.cli.ingest", *heavy, *rarely, "ingestor.cli.suite") == set()
+
+
+def imported_by(module: str, *names: str) -> set[str]:
+    """Which of these modules the import of one imports."""
+    code = f"import json, sys, {module}; print(json.dumps([name for name in {names} if name in sys.modules]))"
+    return set(json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)))
+
+
+def test_each_command_is_in_the_module_that_is_imported_for_it() -> None:
+    for module, names in MODULES.items():
+        assert {command.name for command in import_module(module).COMMANDS} == set(names)
+    folder = Path(main_module.__file__).parent
+    having = [path for path in folder.rglob("*.py") if "\nCOMMANDS = " in path.read_text("utf-8")]
+    assert len(having) == len(MODULES)
 
 
 def words_of(command: click.Command) -> Iterator[list[str]]:
@@ -128,7 +146,10 @@ def words_of(command: click.Command) -> Iterator[list[str]]:
     if not isinstance(command, click.Group):
         yield []
         return
-    for name, inner in command.commands.items():
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
+        assert inner is not None
         yield from ([name, *words] for words in words_of(inner))
 
 

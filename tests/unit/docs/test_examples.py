@@ -245,8 +245,9 @@ def test_a_command_is_one(text: str) -> None:
     command: Any = main
     while isinstance(command, click.Group):
         name = words.pop(0)
-        assert name in command.commands, text
-        command = command.commands[name]
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, text
+        command = found
     options = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("-")} <= options
     # It takes as many arguments as the guide gives it.

@@ -18,6 +18,7 @@ from ingestor.runtime.observability.spans import Attributes, counted, span
 from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
 from ingestor.runtime.postgres.pool import savepoint
+from ingestor.services.processor.adapters.postgres.binary.encoded import Encoded
 from ingestor.services.processor.adapters.postgres.copy import (
     ROW_COLUMN,
     column_names,
@@ -103,31 +104,38 @@ class Loading:
         self.lost = 0  # rows that were left out, nobody knows which
         self.displaced: list[DisplacedRow] = []  # rows of the process that were loaded with other batches
 
-    async def all(self, text: memoryview) -> list[Refused]:
+    async def all(self, encoded: Encoded) -> list[Refused]:
         """Load the rows; returns those that were refused, by position."""
         count = self._rows.data.num_rows
         if count:
-            await self._some(np.arange(count), text, tidy=False)
+            await self._some(np.arange(count), encoded, tidy=False)
         return sorted(self._refused, key=lambda row: row.position)
 
-    async def _some(self, positions: Int64s, text: memoryview, *, tidy: bool) -> None:
+    async def _some(self, positions: Int64s, encoded: Encoded, *, tidy: bool) -> None:
         """Load these rows: all at once, else without those that are refused, else by halves. `tidy` rows have
         no fault that `take_out_faults` finds. An upsert always looks for faults first: a row that another one
-        of its batch replaces is never inserted, but must fail as it would in another batch."""
+        of its batch replaces is never inserted, but must fail as it would in another batch. Rows in binary
+        form that have another fault than a constraint are tried again as text."""
         fault: asyncpg.PostgresError | None = None
         if tidy or not self._rows.table.upsert:
             try:
-                self._leave_out(await self._all_at_once(positions, text))
+                self._leave_out(await self._all_at_once(positions, encoded))
                 return
             except asyncpg.PostgresError as error:
+                if _may_be_of_binary(error, encoded):
+                    await self._some_as_text(positions, tidy=tidy)
+                    return
                 if not await self._is_of_rows(error, positions):
                     raise
                 fault = error
         taken = isinstance(fault, asyncpg.UniqueViolationError) and not self._rows.table.upsert
         if fault is None or (self._way.stages and ((taken and self._way.frees) or not tidy)):
             faults: dict[int, RowError] = {}
-            fault = await self._sort_out(positions, text, faults, tidy=tidy)
+            fault = await self._sort_out(positions, encoded, faults, tidy=tidy)
             if fault is None:
+                return
+            if _may_be_of_binary(fault, encoded):
+                await self._some_as_text(positions, tidy=tidy)
                 return
             positions = self._refuse(positions, faults)
         if len(positions) == 1:
@@ -135,18 +143,21 @@ class Loading:
             return
         for half in np.array_split(positions, 2):
             if len(half):
-                await self._some(half, await asyncio.to_thread(self._text, half), tidy=True)
+                await self._some_as_text(half, tidy=True)
 
-    async def _all_at_once(self, positions: Int64s, text: memoryview) -> Sequence[int]:
+    async def _some_as_text(self, positions: Int64s, *, tidy: bool) -> None:
+        await self._some(positions, await asyncio.to_thread(self._text, positions), tidy=tidy)
+
+    async def _all_at_once(self, positions: Int64s, encoded: Encoded) -> Sequence[int]:
         """Load these rows. Returns the numbers of those that were left out."""
         table, numbers = self._rows.table, self._rows.row_numbers[positions]
         async with self._part():
             if self._way.copies and not table.upsert:
                 if not self._way.in_columns:
-                    text = await asyncio.to_thread(self._text, positions, lineage=False)
-                done = await self._copy(text, self._columns, table.name, table.schema)
+                    encoded = await asyncio.to_thread(self._text, positions, lineage=False)
+                done = await self._copy(encoded, self._columns, table.name, table.schema)
                 return await self._missing(numbers, done)
-            await self._stage(text)
+            await self._stage(encoded)
             if table.upsert:
                 return await self._upsert()
             return await self._missing(numbers, await self._insert_all())
@@ -212,10 +223,10 @@ class Loading:
     async def _error(self, error: asyncpg.PostgresError) -> RowError:
         return await row_error(self._connection, self._rows.table, error)
 
-    def _text(self, positions: Int64s, *, lineage: bool = True) -> memoryview:
+    def _text(self, positions: Int64s, *, lineage: bool = True) -> Encoded:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
         rows = replace(self._rows, data=data, row_numbers=numbers)
-        return copy_text(rows, self._process_id, lineage=lineage)
+        return Encoded((copy_text(rows, self._process_id, lineage=lineage),))
 
     def _refuse(self, positions: Int64s, errors: Mapping[int, RowError]) -> Int64s:
         """Note the rows that have an error, by row number. Returns the positions of the others."""
@@ -244,7 +255,7 @@ class Loading:
         return await self._missing(found, 0)  # a trigger may have changed the key
 
     async def _sort_out(
-        self, positions: Int64s, text: memoryview, faults: dict[int, RowError], *, tidy: bool
+        self, positions: Int64s, encoded: Encoded, faults: dict[int, RowError], *, tidy: bool
     ) -> asyncpg.PostgresError | None:
         """Load these rows through a temporary table, without those that the table refuses by themselves and
         those whose key is taken (see first_row). If the database refuses yet other rows, nothing is changed,
@@ -254,7 +265,7 @@ class Loading:
         left_out: Sequence[int] = ()
         try:
             async with self._part():
-                await self._stage(text)
+                await self._stage(encoded)
                 if not tidy:
                     faults |= await take_out_faults(self._connection, self._target, self._columns)
                 if self._rows.table.upsert:
@@ -265,7 +276,7 @@ class Loading:
                     numbers = await staged(self._connection)
                     left_out = await self._missing(numbers, await self._insert_all())
         except asyncpg.PostgresError as error:
-            if not await self._is_of_rows(error, positions):
+            if not _may_be_of_binary(error, encoded) and not await self._is_of_rows(error, positions):
                 raise
             return error
         self._refuse(positions, faults | losers)
@@ -348,7 +359,7 @@ class Loading:
         except _AcceptedError:
             return None
 
-    async def _stage(self, text: memoryview) -> None:
+    async def _stage(self, encoded: Encoded) -> None:
         """Copy the rows into the temporary table ingestor_stage, which checks nothing but their types."""
         connection = self._connection
         await connection.execute(
@@ -361,28 +372,38 @@ class Loading:
         if needed:
             changes = ", ".join(f"ALTER COLUMN {quoted(name)} DROP NOT NULL" for name in needed)
             await connection.execute(f"ALTER TABLE ingestor_stage {changes}")
-        await self._copy(text, column_names(self._rows), "ingestor_stage", None)
+        await self._copy(encoded, column_names(self._rows), "ingestor_stage", None)
 
-    async def _copy(self, text: memoryview, columns: Sequence[str], table: str, schema: str | None) -> int:
+    async def _copy(self, encoded: Encoded, columns: Sequence[str], table: str, schema: str | None) -> int:
         """Returns how many rows the table took."""
 
         async def pieces() -> AsyncIterator[bytes]:
-            for at in range(0, len(text), _PIECE):
-                yield bytes(text[at : at + _PIECE])
+            for part in encoded.parts:
+                for at in range(0, len(part), _PIECE):
+                    yield bytes(part[at : at + _PIECE])
 
         # By the conventions of OpenTelemetry for databases.
         facts: Attributes = {
             "db.system.name": "postgresql",
             "db.operation.name": "COPY",
             "db.collection.name": f"{schema}.{table}" if schema else table,
-            "ingestor.bytes": len(text),
+            "ingestor.bytes": sum(map(len, encoded.parts)),
         }
         self._copies += 1  # very many if rows are refused
         with stage("copy"), counted(self._copies), span("COPY", SpanKind.CLIENT, facts):
             done = await self._connection.copy_to_table(
-                table, schema_name=schema, columns=columns, source=pieces(), format="csv"
+                table, schema_name=schema, columns=columns, source=pieces(), format=encoded.format
             )
         return _count(done)
+
+
+def _may_be_of_binary(error: asyncpg.PostgresError, encoded: Encoded) -> bool:
+    """Whether the same rows as text may have another error, or none. A constraint says the same of both."""
+    return (
+        encoded.binary
+        and not isinstance(error, asyncpg.IntegrityConstraintViolationError)
+        and (is_of_row(error) or not isinstance(error, TRANSIENT_ERRORS))
+    )
 
 
 def _count(done: str) -> int:
@@ -395,4 +416,4 @@ async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) 
     In the caller's transaction."""
     text = await asyncio.to_thread(copy_text, rows, process_id)
     no_batch = BatchKey(process_id, "", BatchRange(0, 0, 0, 0, 0, 0))
-    return await Loading(connection, no_batch, process_id, rows).all(text)
+    return await Loading(connection, no_batch, process_id, rows).all(Encoded((text,)))

@@ -15,8 +15,9 @@ from ingestor.runtime.observability.stages import next_stage, stage
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.pg_rows_before import RowsBefore
 from ingestor.services.processor.adapters.postgres import markers
+from ingestor.services.processor.adapters.postgres.binary.encoded import Encoded, encoded, takes_binary
+from ingestor.services.processor.adapters.postgres.columns.facts import columns_of
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
-from ingestor.services.processor.adapters.postgres.copy import copy_text
 from ingestor.services.processor.adapters.postgres.left_out import left_out_notices
 from ingestor.services.processor.adapters.postgres.lineage import (
     Place,
@@ -29,7 +30,6 @@ from ingestor.services.processor.adapters.postgres.markers import PgMarkers, loa
 from ingestor.services.processor.adapters.postgres.table import (
     check_constraints,
     definition,
-    fitting_of,
     lacking_columns,
     qualified,
     quoted,
@@ -70,11 +70,13 @@ _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An existing table: how rows get into it, and how they are fitted to its columns."""
+    """An existing table: how rows get into it, how they are fitted to its columns, and whether these read the
+    binary form."""
 
     version: str  # of its definition and rights
     way: Way
     fitting: Fitting
+    binary: bool
 
 
 class _UnexplainedError(SinkRefusedError):
@@ -117,11 +119,9 @@ class PgSink(PgMarkers, Sink):
         owner = rows.repairs or key.process_id
         place = (key.tenant, rows.table)
         before = self._ready.get(place)
-        fits = before is None or not before.fitting.is_needed
-        text = None
-        if fits:
-            with span("encode"):
-                text = await asyncio.to_thread(copy_text, rows, owner)
+        ready: Encoded | None = None  # for the table as it was, or as the suite would make it
+        if before is None or not before.fitting.is_needed:
+            ready = await _encoded(rows, owner, binary=before is None or before.binary)
         async with (
             transient_errors("sink", lambda error: self._refusal(error, key.tenant, rows.table)),
             Stages("connect") as stages,
@@ -139,10 +139,9 @@ class PgSink(PgMarkers, Sink):
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 fitted = await target.fitting.fit(connection, chosen)
-                whole = text if fitted.rows is rows else None
-                if whole is None:
-                    with span("encode"):
-                        whole = await asyncio.to_thread(copy_text, fitted.rows, owner)
+                whole = ready if fitted.rows is rows else None
+                if whole is None or (whole.binary and not target.binary):
+                    whole = await _encoded(fitted.rows, owner, binary=target.binary)
                 loading = Loading(connection, key, owner, fitted.rows, target.way)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
@@ -181,10 +180,10 @@ class PgSink(PgMarkers, Sink):
         known = self._ready.get((key.tenant, table))
         if known and known.version == await version_of(connection, name):
             return known
-        way, fitting = await self._made(connection, table, key)
-        return Target(await version_of(connection, name), way, fitting)
+        way, fitting, binary = await self._made(connection, table, key)
+        return Target(await version_of(connection, name), way, fitting, binary)
 
-    async def _made(self, connection: PgConnection, table: Table, key: BatchKey) -> tuple[Way, Fitting]:
+    async def _made(self, connection: PgConnection, table: Table, key: BatchKey) -> tuple[Way, Fitting, bool]:
         name = sql_name(table)
         await check_schema(connection, table, self._schemas)
         # Only one processor creates the table; the lock ends with the transaction.
@@ -201,7 +200,9 @@ class PgSink(PgMarkers, Sink):
                 await add_columns(connection, table, key.tenant)
                 await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
                 place = Place.COLUMNS
-            return await way_into(connection, table, place), await fitting_of(connection, table)
+            columns = await columns_of(connection, name)
+            way = await way_into(connection, table, place)
+            return way, Fitting.of(table, columns), takes_binary(table, columns)
         if await markers.has_loaded(connection, key.process_id, key.tenant):
             raise SinkRefusedError(
                 f"The table {table.schema}.{table.name} no longer exists, although the process has loaded "
@@ -215,7 +216,7 @@ class PgSink(PgMarkers, Sink):
             raise why_not_made(error, table) from error
         if table.evolve:
             await self._mark(connection, name, table.columns)
-        return Way(), NO_FITTING
+        return Way(), NO_FITTING, True
 
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]
@@ -233,3 +234,8 @@ class PgSink(PgMarkers, Sink):
         await connection.execute(
             "; ".join(f"COMMENT ON COLUMN {name}.{quoted(column)} IS '{EVOLVED}'" for column, _ in columns)
         )
+
+
+async def _encoded(rows: GoodRows, owner: str, *, binary: bool) -> Encoded:
+    with span("encode"):
+        return await asyncio.to_thread(encoded, rows, owner, binary=binary)

@@ -1,0 +1,1 @@
+"""What protobuf's own library lacks."""
