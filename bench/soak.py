@@ -25,7 +25,8 @@ from typing import Any
 
 from bench.data import pipeline, write_csv
 from bench.footprint import Footprint, footprints, proportional_bytes, sessions
-from bench.suite import INGESTOR, SERVICES, facts
+from bench.suite import INGESTOR, facts
+from bench.usage import SERVICES
 from ingestor import AsyncClient
 
 _SMALL = 1_000  # rows
