@@ -19,7 +19,7 @@ class Lossy:
         self.reconciler = Reconciler(
             suite.ingestions, suite.status, suite.service, self.clock, redispatch_seconds=600
         )
-        self.empty = EmptyQueue(suite.queue, self.reconciler, lost_seconds=10)
+        self.empty = EmptyQueue(suite.queue, suite.ingestions, self.reconciler, lost_seconds=10)
 
     async def looks(self, count: int, seconds: float = 2.5) -> int:
         """So many looks, and the time between them; how many batches were sent again."""
