@@ -34,5 +34,5 @@ async def test_the_supervisor_is_killed_in_mid_run(tmp_path: Path) -> None:
         wait_until(lambda: batches_processed(again, process) > before, "progress")
         goes_on = time.monotonic() - killed
         await check_exactly_once(again, process, rows, "supervised")
-        print(f"up after {up:.1f} s, goes on after {goes_on:.1f} s")
+        print(f"up after {up:.1f} s, goes on after {goes_on:.1f} s")  # noqa: T201 - pytest -s shows it
         assert "Traceback" not in said
