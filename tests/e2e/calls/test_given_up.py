@@ -121,8 +121,8 @@ async def test_a_verification_that_is_given_up(suite: Suite, client: AsyncClient
                         assert time.monotonic() < end, f"{left} statements still wait"
                         await asyncio.sleep(0.05)
             for method in ("VerifyProcess", "ListOutcomes", "ListStoredBatches"):
-                while left := await asyncio.to_thread(waiting_calls, suite, method):
-                    assert time.monotonic() < end, f"{left:g} calls are still being answered"
+                while calls := await asyncio.to_thread(waiting_calls, suite, method):
+                    assert time.monotonic() < end, f"{calls:g} calls are still being answered"
                     await asyncio.sleep(0.05)
         left_over = "SELECT count(*) FROM pg_class WHERE relname IN ('ingestor_found', 'ingestor_expected')"
         assert await blocker.fetchval(left_over) == 0

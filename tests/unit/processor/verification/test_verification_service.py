@@ -48,8 +48,9 @@ class Said(Statements):
             await self.may_go_on.wait()
         finally:
             self.waiting -= 1
-        for nothing in ():
-            yield nothing
+        batches: tuple[LedgerBatch, ...] = ()
+        for batch in batches:
+            yield batch
 
     async def stored(self, process_id: str) -> AsyncGenerator[StoredContent | RowBatch | None, None]:
         yield None
