@@ -44,7 +44,9 @@ frontend/dist/index.html: frontend/node_modules/.installed $(PAGE_SOURCES) $(wil
 	@if $(HAS_NODE); then (cd frontend && npm run --silent build) && $(BIN)/python -m ingestor.web.page frontend/dist; \
 	else echo "not building the page: $(NODE_NEEDED)" >&2; fi
 
+# Each process of a suite would compile what it imports where Python does not keep that (PYTHONDONTWRITEBYTECODE).
 setup: $(SETUP) $(PAGE) ## install everything into .venv, build the page
+	@$(BIN)/python -m compileall -q ingestor services
 
 run: setup ## start the suite, ingest the sample, stay up (ONCE=1: stop after the summary)
 	@$(BIN)/python examples/first_run.py $(if $(ONCE),--once)

@@ -140,21 +140,26 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         tls = open_tls(folder) if options.tls else None
         access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
         external = options.database_direct_url or options.database_url
-        admin_dsn = external or _start_postgres(folder, ports, tls, stack, say, servers)
+        # All that waits for nothing else starts first, and comes up side by side.
         if servers.endpoint is None and not options.aws:
             _start_ministack(folder, ports, tls, stack, say, servers)
         elif servers.endpoint is not None:
             # An emulator may accept any credentials, but the client needs some.
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
+        admin_dsn = external or _start_postgres(folder, ports, tls, stack, say, servers)
+        web = _start_web(options, folder, ports, access, tls, stack, say)
+        if servers.postgres:
+            servers.postgres.wait()
         direct = _provision(admin_dsn, folder, external=external is not None)
         databases = direct
         if options.database_direct_url and options.database_url:
             databases = {service: _at(options.database_url, dsn) for service, dsn in direct.items()}
         look_dsn = "" if external else _make_reader(admin_dsn, folder)
         make_tenants(admin_dsn, access.tenants)
+        if servers.ministack:
+            servers.ministack.wait()
         servers.make_resources()
-        web = _start_web(options, folder, ports, access, tls, stack, say)
         endpoints = _endpoints(options, folder, ports, databases, direct, servers, access, tls)
         group = stack.enter_context(memory_group(options.most_memory))
         if group is None:
@@ -162,14 +167,13 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         services = _start_services(folder, endpoints, group, stack, say)
         addresses = {service: endpoints.of(service) for service in SERVICES}
         if web is not None:
-            web.wait()
             addresses["web"] = [web.address]
-        say("starting Envoy")
         settings = access.gateway.model_copy(update=tls.gateway if tls else WITHOUT_TLS)
         envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, settings=settings)
         stack.callback(envoy.stop)
         envoy.start()
-        envoy.wait()
+        for child in (*services, *((web,) if web else ()), envoy):
+            child.wait()
         folder.save_ports(ports)
 
         def save() -> None:
@@ -190,13 +194,12 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
 def _start_postgres(
     folder: Folder, ports: dict[str, int], tls: SuiteTls | None, stack: ExitStack, say: Say, servers: Servers
 ) -> str:
-    """Start the embedded PostgreSQL; the administrator's DSN."""
+    """Start the embedded PostgreSQL, without waiting until it answers; the administrator's DSN."""
     say("starting PostgreSQL")
     postgres = EmbeddedPostgres(folder.path / "postgres", ports.get("postgres"), listen=tls is None)
     servers.postgres = postgres
     stack.callback(postgres.stop)
     postgres.start()
-    postgres.wait()
     ports["postgres"] = postgres.port
     if tls is None:
         return postgres.dsn
@@ -211,7 +214,7 @@ def _start_postgres(
 def _start_ministack(
     folder: Folder, ports: dict[str, int], tls: SuiteTls | None, stack: ExitStack, say: Say, servers: Servers
 ) -> None:
-    """Start MiniStack."""
+    """Start MiniStack, without waiting until it answers."""
     say("starting MiniStack (SQS)")
     access_key = folder.password("aws")
     os.environ |= {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": access_key}
@@ -220,7 +223,6 @@ def _start_ministack(
     )
     stack.callback(ministack.stop)
     ministack.start()
-    ministack.wait()
     ports["ministack"] = ministack.port
     servers.ministack, servers.endpoint = ministack, ministack.endpoint
     servers.aws_ca = tls.aws.ca if tls else None
@@ -323,16 +325,15 @@ def _endpoints(
 def _start_services(
     folder: Folder, endpoints: Endpoints, group: MemoryGroup | None, stack: ExitStack, say: Say
 ) -> list[ServiceProcess]:
+    """Start the services, without waiting until they serve."""
     services = [
         ServiceProcess(service_of(instance), instance, endpoints, folder.logs / f"{instance}.log", group)
         for instance in endpoints.metrics
     ]
-    say("starting the services")
+    say("starting the services and Envoy")
     for service in services:
         stack.callback(service.stop)
         service.start()
-    for service in services:
-        service.wait()
     return services
 
 

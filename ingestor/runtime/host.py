@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 _SWITCH_SECONDS = 0.001
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
+LEAST_PING_MS = 20_000  # a client that asks more often whether a service is there is cut off
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 20_000, 10_000
 _AGE_GRACE_SECONDS = 3600  # after its age a connection ends, with the streams that are still on it
 
@@ -98,7 +99,7 @@ async def host(
             options=[
                 *MESSAGE_OPTIONS,
                 ("grpc.so_reuseport", 0),  # a second server on the same port must fail
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", LEAST_PING_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
                 # A client whose machine is gone closes nothing; its calls end soon, with what they hold.
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),

@@ -124,7 +124,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             clock,
             redispatch_seconds=settings.redispatch_seconds,
         )
-        empty_queue = EmptyQueue(queues, reconciler, lost_seconds=settings.lost_seconds)
+        empty_queue = EmptyQueue(queues, ingestions, reconciler, lost_seconds=settings.lost_seconds)
         retries = RetryWorker(ingestions, status, service)
         repairs = RepairService(ingestions, status, store, TimeOrderedIds(clock), retries.wake)
 

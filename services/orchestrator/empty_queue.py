@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from ingestor.runtime.workers import repeat
-from ingestor.services.orchestrator.ports import Queues
+from ingestor.services.orchestrator.ports import Ingestions, Queues
 from ingestor.services.orchestrator.reconciler import Reconciler
 
 log = structlog.get_logger(__name__)
@@ -22,9 +22,12 @@ class EmptyQueue:
 
     name = "empty queue"
 
-    def __init__(self, queues: Queues, reconciler: Reconciler, *, lost_seconds: float) -> None:
+    def __init__(
+        self, queues: Queues, ingestions: Ingestions, reconciler: Reconciler, *, lost_seconds: float
+    ) -> None:
         """The queues must be empty for `lost_seconds`, since what SQS says of them is approximate."""
         self._queues = queues
+        self._ingestions = ingestions
         self._reconciler = reconciler
         self._age = timedelta(seconds=lost_seconds)
         self._empty = 0
@@ -36,6 +39,9 @@ class EmptyQueue:
 
     async def look(self) -> int:
         """Returns how many batches are sent again: none before the third look at empty queues."""
+        if not await self._ingestions.has_unsettled():  # an idle suite asks SQS nothing
+            self._empty = 0
+            return 0
         depths = await self._queues.rows(), await self._queues.dead_letters()
         if any(depth.visible or depth.in_flight for depth in depths):
             self._empty = 0

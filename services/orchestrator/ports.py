@@ -99,6 +99,10 @@ class Ingestions(Protocol):
         each is due again at `until`, so that it is looked at by one instance and not by all of them."""
         ...
 
+    async def has_unsettled(self) -> bool:
+        """Whether there is an ingestion whose process is not known to have ended."""
+        ...
+
     async def settle(self, process_id: str) -> None:
         """Record that the process has ended."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 from ingestor.checking.labels import file_label
@@ -107,8 +108,10 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         process_id = read_uuid("process_id", request.process_id)
         if not 0 <= request.sample_rows <= MOST_SAMPLE:
             raise wrong("sample_rows", f"must be from 0 to {MOST_SAMPLE}")
-        async for message in verification_messages(self._verification, process_id, request.sample_rows):
-            yield message
+        news = verification_messages(self._verification, process_id, request.sample_rows)
+        async with aclosing(news) as messages:
+            async for message in messages:
+                yield message
 
     async def GetReceiptKey(
         self, request: processor_pb2.GetReceiptKeyRequest, context: Context

@@ -160,6 +160,16 @@ async def test_unsettled_until_settled(ingestions: AnyIngestions) -> None:
     assert [found.file.process_id for found in await taken(LATER)] == [lost]
 
 
+async def test_whether_any_is_unsettled(ingestions: AnyIngestions) -> None:
+    with everything():
+        assert not await ingestions.has_unsettled()
+        one, two = [(await ingestions.add(file())).file.process_id for _ in range(2)]
+        await ingestions.settle(one)
+        assert await ingestions.has_unsettled()
+        await ingestions.settle(two)
+        assert not await ingestions.has_unsettled()
+
+
 async def test_each_is_taken_by_one(pool_of: OpenPool) -> None:
     """Several that take at the same time, over connections of their own."""
     pool = await pool_of("orchestrator")

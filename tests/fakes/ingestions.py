@@ -155,6 +155,9 @@ class MemoryIngestions(Ingestions):
         self._due |= {found.file.process_id: until for found in due}
         return due
 
+    async def has_unsettled(self) -> bool:
+        return not self.ingestions.keys() <= self.settled
+
     async def settle(self, process_id: str) -> None:
         self.settled.add(process_id)
 

@@ -4,20 +4,18 @@ fewest faults that show the problem."""
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from multiprocessing import get_context
 
 from tests.simulation.environment import simulated
-from tests.simulation.schedule import Result, run, run_many, shrink
+from tests.simulation.parts import run_part
+from tests.simulation.schedule import run
 
-
-def told(result: Result) -> str:
-    """A failing schedule, and how to run it again."""
-    lines = [f"seed {result.seed}: {problem}" for problem in result.problems]
-    lines += [f"    {fault}" for fault in result.faults] or ["    without faults"]
-    lines.append(f"    again: python -m tests.simulation --seed {result.seed} --schedules 1 --log")
-    return "\n".join(lines)
+_EACH = 250  # schedules that a process takes at once
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,18 +23,26 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--schedules", type=int, default=1000, help="how many")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="side by side")
     parser.add_argument("--log", action="store_true", help="print what happens")
     chosen = parser.parse_args(arguments)
     began = time.monotonic()
     failed = steps = 0
-    with simulated():
-        for result in run_many(chosen.seed, chosen.schedules):
-            steps += result.steps
-            if chosen.log:
-                print(*run(result.seed, log=True).log, sep="\n")
-            if result.problems:
-                failed += 1
-                print(told(shrink(result)))
+    end = chosen.seed + chosen.schedules
+    if chosen.log:
+        with simulated():
+            for seed in range(chosen.seed, end):
+                print(*run(seed, log=True).log, sep="\n")
+    parts = [(first, min(_EACH, end - first)) for first in range(chosen.seed, end, _EACH)]
+    processes = max(1, min(chosen.processes, len(parts)))
+    with ExitStack() as stack:
+        several = processes > 1
+        runrun_parts = stack.enter_context(get_context("spawn").Pool(processes)).imap if several else map
+        for taken, problems in runrun_parts(run_part, parts):
+            steps += taken
+            failed += len(problems)
+            for problem in problems:
+                print(problem, flush=True)
     took = time.monotonic() - began
     print(
         f"{chosen.schedules} schedules, {failed} failed, {steps} steps in {took:.1f} s: "

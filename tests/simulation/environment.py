@@ -33,9 +33,10 @@ from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch
 from ingestor.services.processor.checks.port import ThreadChecks
-from ingestor.services.processor.reading import parse
+from ingestor.services.processor.reading import parse, read_batch
 from ingestor.services.processor.service import BatchService
 from ingestor.tabular.options import parse_options
+from ingestor.tabular.records.layout import read_table_head
 from ingestor.tabular.text_table import TextTable
 from tests.simulation.files import pipeline
 from tests.simulation.loop import NodeLoop
@@ -159,6 +160,16 @@ def _read(
     return table, check_rows(table, columns, of)
 
 
+@cache
+def _text(bounds: BatchRange, data: bytes, columns: tuple[str, ...]) -> TextTable:
+    return read_batch(RowBatch(BatchKey("", "default", bounds), columns, "", 0, ",", data, None), data)
+
+
+def _known_text(batch: RowBatch, data: bytes) -> TextTable:
+    """As `read_batch`, of a batch that was read before."""
+    return _text(batch.key.range, data, batch.columns)
+
+
 class KnownChecks(ThreadChecks):
     """What was found of a batch before: it depends on nothing else."""
 
@@ -197,6 +208,8 @@ def simulated() -> Iterator[None]:
         stack.enter_context(patch.object(status, "time", _Time))
         stack.enter_context(patch.object(orchestrator, "read_stored", cache(read_stored)))
         stack.enter_context(patch.object(orchestrator, "parse_options", cache(parse_options)))
+        stack.enter_context(patch.object(orchestrator, "read_table_head", cache(read_table_head)))
+        stack.enter_context(patch.object(processor, "read_batch", _known_text))
         stack.enter_context(patch.object(publisher, "_IDLE_SECONDS", _IDLE))
         enabled = gc.isenabled()
         gc.disable()  # between steps no abandoned task is collected, which would do something

@@ -283,6 +283,7 @@ class World:
         """Step until it is over, which is asked whenever time is about to pass. False when that takes longer
         than `until` or more than so many steps in all."""
         runnable, timers, pick = self.runnable, self._timers, self.random.random
+        run_in = events._set_running_loop
         before = events._get_running_loop()
         self.enter(None)
         try:
@@ -302,7 +303,8 @@ class World:
                     if handle.is_cancelled:
                         continue
                     if loop is not self._entered:
-                        self.enter(loop)
+                        self._entered = loop
+                        run_in(loop)
                     handle.context.run(handle.callback, *handle.args)
                 self.trace = crc32(b"%d" % self.steps, self.trace)
                 if is_over():

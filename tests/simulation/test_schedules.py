@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from ingestor.runtime.errors import TransientError
-from tests.simulation.__main__ import told
 from tests.simulation.environment import simulated
 from tests.simulation.faults import Fault
 from tests.simulation.loop import World
 from tests.simulation.network import Network, Node
+from tests.simulation.parts import told
 from tests.simulation.schedule import plan_of, run, run_many, shrink
 from tests.simulation.wires import as_effect
 

@@ -254,6 +254,10 @@ class PgIngestions(Ingestions):
     async def take_unsettled(self, now: datetime, until: datetime, limit: int) -> Sequence[Ingestion]:
         return [_ingestion(row) for row in await self._fetch(_TAKE_UNSETTLED, now, until, limit)]
 
+    async def has_unsettled(self) -> bool:
+        (row,) = await self._fetch("SELECT EXISTS (SELECT FROM ingestions WHERE NOT settled)")
+        return bool(row[0])
+
     async def settle(self, process_id: str) -> None:
         await self._fetch("UPDATE ingestions SET settled = true WHERE process_id = $1", process_id)
 

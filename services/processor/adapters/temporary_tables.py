@@ -15,17 +15,25 @@ from ingestor.runtime.postgres.errors import transient_errors
 if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
+# A statement may run on after its connection was cut, with the temporary tables; so it ends soon (from
+# PostgreSQL 14 on). The pool resets it.
+_END_WITH_CONNECTION = """
+SELECT set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'
+"""
+
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
 async def session_of_its_own(pool: PgPool, what: str, seconds: float) -> AsyncIterator[PgConnection]:
     """A session for `what` ("a dry run"), whose temporary tables are dropped at the end within so many
-    seconds. Raises TransientError when there is none."""
+    seconds. Statements end soon after the connection was cut. Raises TransientError when there is none."""
     async with AsyncExitStack() as stack:
         async with transient_errors("sink"):
             connection = await stack.enter_async_context(pool.session())
         stack.push_async_callback(_leave, connection, what, seconds)
+        async with transient_errors("sink"):
+            await connection.execute(_END_WITH_CONNECTION)
         yield connection
 
 

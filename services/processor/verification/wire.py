@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ _SILENCE_SECONDS = 5.0
 
 async def verification_messages(
     service: VerificationService, process_id: str, sample: int
-) -> AsyncIterator[processor_pb2.VerifyProcessResponse]:
+) -> AsyncGenerator[processor_pb2.VerifyProcessResponse, None]:
     """The messages of a verification. It says something also while there is nothing new. Raises what `verify`
     raises."""
     last = processor_pb2.VerifyProcessResponse()

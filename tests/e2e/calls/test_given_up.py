@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -23,6 +24,7 @@ from ingestor.v1 import (
 )
 from tests.deployment_files.observability.metrics import scrape_all
 from tests.e2e.conftest import Suite
+from tests.e2e.tables import write_pipeline, write_readings
 
 SOON = 1.0  # seconds; a busy machine gets more
 PATIENCE = 10.0
@@ -93,3 +95,47 @@ async def test_calls_that_are_given_up(suite: Suite, client: AsyncClient, method
                 await asyncio.sleep(0.05)
     finally:
         await blocker.close()
+
+
+async def test_a_verification_that_is_given_up(suite: Suite, client: AsyncClient, tmp_path: Path) -> None:
+    """It waits for a locked table. No call, statement or temporary table is left, nor its place taken."""
+    process = suite.ingest(
+        write_readings(tmp_path / "r.csv", 100), "--pipeline", str(write_pipeline(tmp_path, "given_up"))
+    )["process_id"]
+    asked = processor_pb2.VerifyProcessRequest(process_id=process)
+    blocker = await asyncpg.connect(suite.dsn)
+    try:
+        async with grpc.aio.insecure_channel(suite.gateway) as channel:
+            processor: Any = processor_pb2_grpc.ProcessorServiceStub(channel)
+            for _ in range(3):  # more often than there are places
+                async with blocker.transaction():
+                    await blocker.execute("LOCK TABLE given_up IN ACCESS EXCLUSIVE MODE")
+                    call = processor.VerifyProcess(asked)
+                    reading = asyncio.create_task(_read(call))
+                    async with asyncio.timeout(PATIENCE):
+                        await most(blocker, 1)
+                    call.cancel()
+                    assert isinstance(await reading, asyncio.CancelledError)
+                    end = time.monotonic() + PATIENCE
+                    while left := await statements(blocker):
+                        assert time.monotonic() < end, f"{left} statements still wait"
+                        await asyncio.sleep(0.05)
+            for method in ("VerifyProcess", "ListOutcomes", "ListStoredBatches"):
+                while calls := await asyncio.to_thread(waiting_calls, suite, method):
+                    assert time.monotonic() < end, f"{calls:g} calls are still being answered"
+                    await asyncio.sleep(0.05)
+        left_over = "SELECT count(*) FROM pg_class WHERE relname IN ('ingestor_found', 'ingestor_expected')"
+        assert await blocker.fetchval(left_over) == 0
+        assert suite.json("verify", process)["agrees"]
+    finally:
+        await blocker.close()
+
+
+async def _read(call: Any) -> BaseException | None:
+    """The error with which a stream ends."""
+    try:
+        async for _ in call:
+            pass
+    except (grpc.RpcError, asyncio.CancelledError) as error:
+        return error
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from ingestor.services.orchestrator.empty_queue import EmptyQueue
+from ingestor.services.orchestrator.ports import Depth, Queues
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.processor.batches import BatchOutcome
 from tests.unit.orchestrator.test_service import At, Suite
@@ -19,7 +20,7 @@ class Lossy:
         self.reconciler = Reconciler(
             suite.ingestions, suite.status, suite.service, self.clock, redispatch_seconds=600
         )
-        self.empty = EmptyQueue(suite.queue, self.reconciler, lost_seconds=10)
+        self.empty = EmptyQueue(suite.queue, suite.ingestions, self.reconciler, lost_seconds=10)
 
     async def looks(self, count: int, seconds: float = 2.5) -> int:
         """So many looks, and the time between them; how many batches were sent again."""
@@ -70,3 +71,29 @@ async def test_nothing_is_sent_when_all_is_done() -> None:
         await lossy.suite.status.record(BatchOutcome(batch.key, "succeeded", count, 0, 0, ()))
     lossy.suite.queue.messages.clear()
     assert await lossy.looks(50) == 0
+
+
+class Asked(Queues):
+    """Counts how often it is asked; the queues are empty."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def rows(self) -> Depth:
+        self.count += 1
+        return Depth(0, 0)
+
+    async def dead_letters(self) -> Depth:
+        return Depth(0, 0)
+
+
+async def test_queues_are_asked_only_while_a_process_runs() -> None:
+    lossy = await dispatched()
+    asked = Asked()
+    empty = EmptyQueue(asked, lossy.suite.ingestions, lossy.reconciler, lost_seconds=10)
+    await empty.look()
+    assert asked.count == 1
+    await lossy.suite.ingestions.settle(lossy.suite.process)
+    for _ in range(5):
+        assert await empty.look() == 0
+    assert asked.count == 1

@@ -124,13 +124,6 @@ _NOBODY = str(uuid.UUID(int=0))
 _PATIENCE = 10.0
 
 
-# A statement may run on after its connection was cut, with the temporary tables; so it ends soon (from
-# PostgreSQL 14 on).
-_END_WITH_CONNECTION = """
-SELECT set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'
-"""
-
-
 class PgDryRunTables(DryRunTables):
     """At most `most` dry runs are open at once, each with a connection of the pool. The last `reserved`
     places are for tenants that have none."""
@@ -173,8 +166,6 @@ class PgDryRunTables(DryRunTables):
             try:
                 session = session_of_its_own(self._pool, "a dry run", _PATIENCE)
                 connection = await stack.enter_async_context(session)
-                async with transient_errors("sink"):
-                    await connection.execute(_END_WITH_CONNECTION)
                 yield await PgTableDryRun.begin(self._pool, connection, table, self._schemas)
             finally:
                 self.opened -= 1
