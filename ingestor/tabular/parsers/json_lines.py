@@ -9,12 +9,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
+import numpy as np
+
+from ingestor.columns.arrow import Mask
+from ingestor.outcomes import RejectedRow, RejectedState
 from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, text_pieces, transcode
 from ingestor.tabular.limits import Limits
-from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions
+from ingestor.tabular.parsers.json_shapes import Alone, LineBlock, Matched, Shape, in_order, line_blocks
 from ingestor.tabular.parsers.json_values import (
     TOO_DEEP,
     JsonObject,
@@ -28,6 +32,9 @@ from ingestor.tabular.parsers.json_values import (
 from ingestor.tabular.text_table import TextTable
 
 _SAMPLE = 64 * 1024
+_BLOCK_BYTES = 512 * 1024
+_BLOCK_CELLS = 512 * 1024  # of a table, missing ones too
+_MOST_SHAPES = 8  # lines of others are decoded one by one
 _MAYBE_NAMES = re.compile(rb'"([^"\\]*)"[ \t\r]*:')
 _SUSPECT = re.compile(rb"\0|\\u(?:0000|[dD][89a-fA-F])")  # NUL, and escapes of it and of surrogates
 _BEGINNINGS = {
@@ -86,29 +93,6 @@ def not_in_encoding(encoding: str) -> RowError:
     return RowError("encoding-error", f"The record holds bytes that are not valid {encoding}.")
 
 
-def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bool]]:
-    """Each line in UTF-8 without its LF, and whether it was cut at `most` bytes. A CR before the LF stays: to
-    JSON it is white space."""
-    buffer = bytearray()
-    long = False
-    for piece in transcode(file, encoding):
-        start = 0
-        while (end := piece.find(b"\n", start)) >= 0:
-            if not long:
-                buffer += piece[start:end]
-            yield bytes(buffer[:most]), long or len(buffer) > most
-            buffer.clear()
-            long = False
-            start = end + 1
-        if not long:
-            buffer += piece[start:]
-            long = len(buffer) > most
-            if long:
-                del buffer[most:]
-    if buffer or long:
-        yield bytes(buffer[:most]), long
-
-
 class JsonLinesTable:
     """The columns are the names in all objects, in order of appearance, so the file is read twice."""
 
@@ -118,65 +102,117 @@ class JsonLinesTable:
         self._skip = options.skip_lines
         head = file.read(_SAMPLE)
         self._encoding = options.encoding or detect_encoding(head, whole=len(head) < _SAMPLE)
+        self._shapes: list[Shape] = []
         self.columns: tuple[str, ...] = tuple(self._names())
+        self._positions = {name: position for position, name in enumerate(self.columns)}
 
-    def _records(self) -> Iterator[tuple[int, bytes, bool]]:
+    def _blocks(self) -> Iterator[tuple[int, LineBlock, Mask]]:
+        """Some lines, the number of the first in the file, from 0, and which are too long; without what is
+        skipped."""
         self._file.seek(0)
-        lines = _lines(self._file, self._encoding, self._limits.max_record_bytes)
-        for line, (data, long) in enumerate(lines):
-            if line >= self._skip:
-                yield line, data, long
+        first = 0
+        most = self._limits.max_record_bytes
+        for data, is_cut in line_blocks(transcode(self._file, self._encoding), _BLOCK_BYTES, most):
+            block = LineBlock(data)
+            skipped = min(max(self._skip - first, 0), len(block))
+            first += skipped
+            if skipped < len(block):
+                block = LineBlock(data[block.starts[skipped] :]) if skipped else block
+                yield first, block, (block.ends - block.starts > most) | is_cut
+                first += len(block)
 
     def _names(self) -> list[str]:
         names: dict[str, None] = {}
         seen: set[bytes] = set()
-        for _, data, long in self._records():
-            # A quoted text before a colon may be a name. Decoding is slow, so skip lines without new ones.
-            if long or not data.strip():
-                continue
-            found = _MAYBE_NAMES.findall(data)
-            if b"\\" not in data and seen.issuperset(found):
-                continue
-            try:
-                value = decoder.decode(data.decode())
-            except (ValueError, RecursionError):
-                continue  # reported when its record is read
-            seen.update(found)
-            if isinstance(value, JsonObject):
-                for name, _ in value.members:
-                    if is_kept(name):
-                        names[name] = None
-                if len(names) > self._limits.max_columns:
-                    raise UnreadableFileError(
-                        "TOO_MANY_COLUMNS",
-                        f"The objects have more than {self._limits.max_columns} different names.",
-                    )
+        for _, block, too_long in self._blocks():
+            left = ~too_long
+            for shape in self._shapes:
+                left[block.matching(shape, left)[0]] = False
+            for index in range(len(block)):
+                if left[index] and (new := self._learn(block, index, names, seen)):
+                    left[block.matching(new, left)[0]] = False
         if not names:
             raise UnreadableFileError("FILE_EMPTY", "The file holds no JSON object with a member.")
         return list(names)
 
-    def blocks(self) -> Iterator[TextTable]:
-        positions = {name: position for position, name in enumerate(self.columns)}
-        builder = BlockBuilder(len(positions))
-        for line, data, long in self._records():
-            text = data[:4096].decode(errors="backslashreplace")
-            if long:
-                message = f"The record is longer than {self._limits.max_record_bytes} bytes."
-                builder.reject(line, "record-too-long", message, text)
-            elif not data.strip():
-                builder.skip(line, "blank-row", "The record is blank.", "")
-            else:
-                try:
-                    cells, words = self._row(data, positions)
-                    builder.add(line, cells, len(data), words)
-                except RowError as error:
-                    builder.reject(line, error.code, error.message, text)
-            if builder.full:
-                yield builder.take()
-        if not builder.empty:
-            yield builder.take()
+    def _learn(self, block: LineBlock, index: int, names: dict[str, None], seen: set[bytes]) -> Shape | None:
+        """Add the names in a line to those that are known; its shape, if it is new."""
+        data = block.line(index)
+        if not data.strip():
+            return None
+        # A quoted text before a colon may be a name. Decoding is slow, so skip lines without new ones.
+        found = _MAYBE_NAMES.findall(data)
+        may_be_new = len(self._shapes) < _MOST_SHAPES
+        if not may_be_new and b"\\" not in data and seen.issuperset(found):
+            return None
+        try:
+            value = decoder.decode(data.decode())
+        except (ValueError, RecursionError):
+            return None  # reported when its record is read
+        seen.update(found)
+        if not isinstance(value, JsonObject):
+            return None
+        labels = [name for name, _ in value.members]
+        names.update(dict.fromkeys(filter(is_kept, labels)))
+        if len(names) > self._limits.max_columns:
+            raise UnreadableFileError(
+                "TOO_MANY_COLUMNS",
+                f"The objects have more than {self._limits.max_columns} different names.",
+            )
+        if not may_be_new or not all(map(is_kept, labels)) or value.repeated() is not None:
+            return None
+        shape = block.shape_of(index, labels)
+        if shape:
+            self._shapes.append(shape)
+        return shape
 
-    def _row(self, data: bytes, positions: dict[str, int]) -> tuple[Sequence[str | None], Sequence[int]]:
+    def blocks(self) -> Iterator[TextTable]:
+        width = len(self.columns)
+        rows = max(1, min(self._limits.block_rows, _BLOCK_CELLS // width))
+        for first, block, too_long in self._blocks():
+            for start in range(0, len(block), rows):
+                chosen = np.zeros(len(block), np.bool_)
+                chosen[start : start + rows] = True
+                yield self._table(first, block, too_long, chosen)
+
+    def _table(self, first_line: int, block: LineBlock, too_long: Mask, chosen: Mask) -> TextTable:
+        """The table of some lines of a block, which follow each other; `first_line` is the block's."""
+        begin = int(np.argmax(chosen))
+        left = chosen & ~too_long
+        parts: list[Matched] = []
+        for shape in self._shapes:
+            if left.any():
+                found = block.rows(shape, left)
+                left[found.lines] = False
+                parts.append(found.of(shape.names, self.columns))
+        rejected: list[RejectedRow] = []
+        alone = Alone(len(self.columns))
+        for line in np.flatnonzero(left | (too_long & chosen)).tolist():
+            data = block.line(line)
+            try:
+                alone.add(line, *self._row(data, too_long=bool(too_long[line])))
+            except RowError as error:
+                state: RejectedState = "skipped" if error.code == "blank-row" else "failed"
+                shown = data[: min(4096, self._limits.max_record_bytes)]
+                text = shown.decode(errors="backslashreplace") if state == "failed" else ""
+                rejected.append(
+                    RejectedRow.by_reader(
+                        line - begin + 1, first_line + line + 1, state, error.code, error.message, (), text
+                    )
+                )
+        rows = in_order([*parts, alone.take()])
+        return TextTable(
+            rows.columns, rows.lines - begin, rows.lines + first_line, int(chosen.sum()), rejected,
+            words={position: found - begin for position, found in rows.words.items()},
+        )  # fmt: skip
+
+    def _row(self, data: bytes, *, too_long: bool) -> tuple[Sequence[str | None], Sequence[int]]:
+        """The cells of a line, and which are words. Raises RowError, also for a blank line."""
+        if too_long:
+            message = f"The record is longer than {self._limits.max_record_bytes} bytes."
+            raise RowError("record-too-long", message)
+        if not data.strip():
+            raise RowError("blank-row", "The record is blank.")
         if BAD_BYTE in data:
             raise not_in_encoding(self._encoding)
         try:
@@ -188,7 +224,7 @@ class JsonLinesTable:
             raise RowError("json-error", message) from None
         if _SUSPECT.search(data):
             check_kept(value)
-        return row_of(value, positions)
+        return row_of(value, self._positions)
 
 
 class JsonLinesParser(TableParser):
