@@ -8,9 +8,6 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from heapq import merge
-from itertools import islice
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
@@ -20,13 +17,22 @@ from ingestor.notices import notices_from_json
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
 from ingestor.services.status.adapters.pg_positions import give_positions, last_position
-from ingestor.services.status.adapters.pg_rows import FIND_ROWS, LINE_IN_RUN, RUN, RUN_OF_ROW, rows_of
+from ingestor.services.status.adapters.pg_rows import (
+    FIND_ROWS,
+    FIRST_RUN,
+    LINE_IN_RUN,
+    RUN,
+    RUN_OF_ROW,
+    rows_of,
+)
 from ingestor.services.status.adapters.pg_values import error_from, errors_from
+from ingestor.services.status.adapters.reading.pg_own_rows import own_rows
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Batch
 from ingestor.services.status.overview import Interval, Overview, all_pieces
 from ingestor.services.status.ports import BatchRecord, EventLog, LedgerReader, LoggedEvent
 from ingestor.services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState, Undo
+from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.rows import ErrorGroup, Row, RowRange, RowVersion
 
 if TYPE_CHECKING:
@@ -72,11 +78,6 @@ WHERE p.process_id = $1 AND p.tenant = $4 {{where}}
 ORDER BY b.first_row, r.row_number LIMIT $3
 """  # noqa: S608
 
-# The run that row $2 + 1 is in, or one before it.
-_FIRST_RUN = """
-coalesce((SELECT max(first_row) FROM row_runs WHERE process_id = $1 AND first_row <= $2 + 1), 0)
-"""
-
 # Only rows with own records or in runs: enough for most filters, without expanding batches.
 _OWN_ROWS = f"""
 (SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL::jsonb AS error,
@@ -91,7 +92,7 @@ UNION ALL
        FROM row_runs u CROSS JOIN LATERAL
            generate_series(greatest(u.first_row, $2 + 1), least(u.first_row + u.row_count - 1, $5))
            r (row_number)
-       WHERE u.process_id = $1 AND u.tenant = $4 AND u.first_row >= {_FIRST_RUN}
+       WHERE u.process_id = $1 AND u.tenant = $4 AND u.first_row >= {FIRST_RUN}
        AND u.first_row <= $5) e
  WHERE (SELECT true FROM row_exceptions o WHERE o.process_id = $1 AND o.row_number = e.row_number) IS NULL
      {{where}}
@@ -127,42 +128,6 @@ _STATES = f"""
 SELECT row_number, state FROM ({FIND_ROWS}) found
 WHERE EXISTS (SELECT FROM processes WHERE process_id = $1 AND tenant = $3)
 """  # noqa: S608
-
-# A page ends when its texts exceed $6 bytes, because a single row may have megabytes. `found` is how many
-# rows there were before.
-_OWN_ROWS_PAGE = """
-SELECT * FROM (
-    SELECT *, sum(octet_length(errors::text) + coalesce(octet_length(array_to_string(cells, '')), 0)) OVER
-               (ORDER BY row_number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before,
-           count(*) OVER () AS found
-    FROM (SELECT row_number, line_number, batch_number, state, repairs_row,
-                 CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
-                 CASE WHEN state = ANY($4::smallint[]) THEN cells END AS cells
-          FROM row_exceptions
-          WHERE process_id = $1 AND tenant = $7 AND row_number > $2 AND row_number <= $3
-          ORDER BY row_number LIMIT $5) page
-) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY row_number
-"""
-# The same of runs. Those in other states are told without what differs between their rows.
-_RUNS_PAGE = f"""
-SELECT * FROM (
-    SELECT *, sum(run_rest_size) OVER
-               (ORDER BY run_first_row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before,
-           count(*) OVER () AS found
-    FROM (SELECT {RUN} FROM (
-              SELECT process_id, first_row, row_count, batch_number, tenant, state, first_line, lines,
-                     repairs_rows, CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
-                     CASE WHEN state = ANY($4::smallint[]) THEN cells ELSE '{{}}' END AS cells,
-                     CASE WHEN state = ANY($4::smallint[]) THEN rest END AS rest,
-                     CASE WHEN state = ANY($4::smallint[]) THEN rest_size ELSE 0 END AS rest_size
-              FROM row_runs) u
-          WHERE u.process_id = $1 AND u.tenant = $7 AND u.first_row >= {_FIRST_RUN} AND u.first_row <= $3
-          AND u.first_row + u.row_count > $2 + 1
-          ORDER BY u.first_row LIMIT $5) page
-) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY run_first_row
-"""  # noqa: S608
-_PAGE_BYTES = 4 * 2**20
-_PAGE_RUN_BYTES = 2**20  # a page may end in the midst of a run, which is read again for the next one
 
 # Number (from 0) of the piece of $3 seconds within [$1, $2) that contains a time.
 _PIECE = "(extract(epoch FROM {0} - $1::timestamptz) / $3::integer)::numeric"
@@ -200,7 +165,6 @@ SELECT state, count(*) AS count FROM (
 ) found GROUP BY state ORDER BY state
 """
 _PROCESS = "SELECT * FROM processes WHERE process_id = $1 AND tenant = $2"
-_ROW_STATES = {int(state): state for state in RowState}
 # Fields of filters whose columns have another name.
 _COLUMNS = {"create_time": "created_at", "repairs": "coalesce(repairs::text, '')"}
 
@@ -380,29 +344,8 @@ class PgLedgerReader(LedgerReader, EventLog):
 
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
-    ) -> list[Row]:
-        wanted = [int(state) for state in states]
-        runs = await self._search(
-            _RUNS_PAGE, process_id, after, upto, wanted, limit, _PAGE_RUN_BYTES, tenant()
-        )  # fmt: skip
-        if runs and (len(runs) == limit or len(runs) < runs[0]["found"]):
-            upto = min(upto, runs[-1]["run_first_row"] + runs[-1]["run_row_count"] - 1)
-        rows = await self._search(
-            _OWN_ROWS_PAGE, process_id, after, upto, wanted, limit, _PAGE_BYTES, tenant()
-        )  # fmt: skip
-        if rows and (len(rows) == limit or len(rows) < rows[0]["found"]):
-            upto = rows[-1]["row_number"]
-        # One call of the parser for all rows: reports have millions.
-        errors = json.loads(f"[{','.join(row['errors'] for row in rows)}]")
-        own = [
-            Row(
-                row["row_number"], row["line_number"], row["batch_number"], _ROW_STATES[row["state"]],
-                tuple([error_from(values) for values in found]), tuple(row["cells"] or ()),
-                row["repairs_row"] or 0,
-            )
-            for row, found in zip(rows, errors, strict=True)
-        ]  # fmt: skip
-        return await asyncio.to_thread(_merged, own, runs, after, upto, limit) if runs else own
+    ) -> RowTable:
+        return await own_rows(self._search, process_id, states, after, upto, limit)
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
         rows = await self._search(
@@ -502,15 +445,6 @@ def _opened(found: Sequence[Any]) -> Iterator[Row]:
         if row["begins"]:
             run = rows_of(row, number)
         yield next(made for made in run if made.row_number == number)
-
-
-def _merged(own: Sequence[Row], runs: Sequence[Any], after: int, upto: int, limit: int) -> list[Row]:
-    """The first rows after row `after` and up to `upto`, those with own records and others in runs."""
-    numbers = {row.row_number for row in own}
-    others = (
-        row for run in runs for row in rows_of(run, after + 1, upto) if row.row_number not in numbers
-    )  # fmt: skip
-    return list(islice(merge(own, others, key=attrgetter("row_number")), limit))
 
 
 def _row(row: Any) -> Row:
