@@ -41,6 +41,21 @@ async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
     await connection.execute("RELEASE SAVEPOINT ingestor")
 
 
+@asynccontextmanager
+async def transaction(connection: PgConnection, opening: str = "") -> AsyncIterator[None]:
+    """A transaction of a connection, which begins with the statements `opening`; committed at the end, rolled
+    back by an exception. They go to the server together with BEGIN: on a short read every round trip
+    counts."""
+    try:
+        await connection.execute(f"BEGIN; {opening}")
+        yield
+    except BaseException:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+
+
 class Waits:
     """Who waits for a connection: how many, and what hears for how many seconds each has waited."""
 
@@ -97,6 +112,10 @@ class PgPool:
         self.connections = connections
         self._prepare = prepare
 
+    def beginning(self, statements: str) -> PgPool:
+        """The same connections; transactions begin with these statements, too."""
+        return PgPool(self.connections, lambda: f"{self._prepare()}; {statements}")
+
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[PgConnection]:
         """A bare connection for some statements: it sees no row of a table with row-level security."""
@@ -104,8 +123,7 @@ class PgPool:
             if not self.connections.pooled:
                 yield connection
                 return
-            async with connection.transaction():
-                await connection.execute(self.connections.first)
+            async with transaction(connection, self.connections.first):
                 yield connection
 
     @asynccontextmanager
@@ -113,7 +131,13 @@ class PgPool:
         """A bare connection with a session of its own, also behind a pooler: for session locks and temporary
         tables. It sees no row of a table with row-level security, unless in `begin`."""
         async with self.connections.one(self.connections.sessions) as connection:
-            yield connection
+            try:
+                yield connection
+                await connection.reset()
+            except BaseException:
+                # Nobody else may get what is set in it, such as a lock.
+                connection.terminate()
+                raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PgConnection]:
@@ -124,9 +148,7 @@ class PgPool:
     @asynccontextmanager
     async def begin(self, connection: PgConnection) -> AsyncIterator[None]:
         """A transaction in a session."""
-        async with connection.transaction():
-            if opening := self.connections.opening(self._prepare()):
-                await connection.execute(opening)
+        async with transaction(connection, self.connections.opening(self._prepare())):
             yield
 
     async def check(self) -> None:
@@ -220,7 +242,7 @@ async def _pool(
 
     pool = await asyncpg.create_pool(
         connect=connect,
-        reset=_keep if database.pooled and not direct else None,
+        reset=_keep,
         min_size=0 if direct else 1,
         max_size=size,
         server_settings=dict(settings),
@@ -234,7 +256,7 @@ async def _pool(
 
 
 async def _keep(_: Connection[Record]) -> None:
-    """A pooler's connections have nothing to reset."""
+    """Nothing is to be reset: what a transaction sets ends with it, and `session` resets what else is set."""
 
 
 async def _with_patience(

@@ -32,9 +32,12 @@ LEFT JOIN LATERAL (
     AND process_id = $1 AND first_row <= {row} ORDER BY first_row DESC LIMIT 1
 ) u ON {row} < u.first_row + u.row_count
 """
-# The run that row $2 + 1 is in, or one before it.
+# The run that row $2 + 1 is in, or one before it. With row-level security a comparison with a subquery would
+# be no condition of the index, and every run before would be read.
 FIRST_RUN = """
-coalesce((SELECT max(first_row) FROM row_runs WHERE process_id = $1 AND first_row <= $2 + 1), 0)
+first_run AS MATERIALIZED (
+    SELECT coalesce((SELECT first_row FROM row_runs WHERE process_id = $1 AND first_row <= $2::bigint + 1
+                     ORDER BY first_row DESC LIMIT 1), 0) AS first_row)
 """
 # The line of a row of run u.
 LINE_IN_RUN = """

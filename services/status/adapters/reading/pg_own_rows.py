@@ -46,6 +46,7 @@ HAVING count(*) > 0
 """
 # The same of runs, a record each. Those in other states are told without what differs between their rows.
 _RUNS_PAGE = f"""
+WITH {FIRST_RUN}
 SELECT * FROM (
     SELECT *, sum(run_rest_size) OVER
                (ORDER BY run_first_row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before,
@@ -56,8 +57,8 @@ SELECT * FROM (
                      CASE WHEN state = ANY($4::smallint[]) THEN cells ELSE '{{}}' END AS cells,
                      CASE WHEN state = ANY($4::smallint[]) THEN rest END AS rest,
                      CASE WHEN state = ANY($4::smallint[]) THEN rest_size ELSE 0 END AS rest_size
-              FROM row_runs) u
-          WHERE u.process_id = $1 AND u.tenant = $7 AND u.first_row >= {FIRST_RUN} AND u.first_row <= $3
+              FROM row_runs) u JOIN first_run f ON u.first_row >= f.first_row
+          WHERE u.process_id = $1 AND u.tenant = $7 AND u.first_row <= $3
           AND u.first_row + u.row_count > $2 + 1
           ORDER BY u.first_row LIMIT $5) page
 ) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY run_first_row
