@@ -31,10 +31,12 @@ ORDER BY e.row_number LIMIT $3
 """  # noqa: S608
 _RUNS = f"""
 WITH {FIRST_RUN}
-SELECT {RUN} FROM first_run f JOIN row_runs u ON u.first_row >= f.first_row
-WHERE u.process_id = $1 AND u.tenant = $4 AND u.first_row <= $5
-AND u.first_row + u.row_count > $2 + 1 {{where}}
-ORDER BY u.first_row LIMIT $3
+SELECT {RUN} FROM first_run f
+CROSS JOIN LATERAL (
+    SELECT * FROM row_runs u WHERE u.process_id = $1 AND u.tenant = $4 AND u.first_row >= f.first_row
+    AND u.first_row <= $5 AND u.first_row + u.row_count > $2 + 1 {{where}}
+    ORDER BY u.first_row LIMIT $3) u
+ORDER BY u.first_row
 """  # noqa: S608
 # Which rows of runs have records of their own, which come before the runs.
 _OF_THEIR_OWN = """

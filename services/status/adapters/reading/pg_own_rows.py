@@ -51,16 +51,16 @@ SELECT * FROM (
     SELECT *, sum(run_rest_size) OVER
                (ORDER BY run_first_row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before,
            count(*) OVER () AS found
-    FROM (SELECT {RUN} FROM (
+    FROM (SELECT {RUN} FROM first_run f CROSS JOIN LATERAL (
               SELECT process_id, first_row, row_count, batch_number, tenant, state, first_line, lines,
                      repairs_rows, CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
                      CASE WHEN state = ANY($4::smallint[]) THEN cells ELSE '{{}}' END AS cells,
                      CASE WHEN state = ANY($4::smallint[]) THEN rest END AS rest,
                      CASE WHEN state = ANY($4::smallint[]) THEN rest_size ELSE 0 END AS rest_size
-              FROM row_runs) u JOIN first_run f ON u.first_row >= f.first_row
-          WHERE u.process_id = $1 AND u.tenant = $7 AND u.first_row <= $3
-          AND u.first_row + u.row_count > $2 + 1
-          ORDER BY u.first_row LIMIT $5) page
+              FROM row_runs
+              WHERE process_id = $1 AND tenant = $7 AND first_row >= f.first_row AND first_row <= $3
+              AND first_row + row_count > $2 + 1
+              ORDER BY first_row LIMIT $5) u) page
 ) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY run_first_row
 """  # noqa: S608
 _PAGE_BYTES = 4 * 2**20

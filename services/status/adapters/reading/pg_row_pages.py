@@ -65,7 +65,7 @@ SELECT b.first_row, b.first_row + b.row_count - 1 AS last_row, b.batch_number, b
 FROM first_batch f
 CROSS JOIN LATERAL (
     SELECT * FROM batches WHERE process_id = $1 AND tenant = $4 AND first_row >= f.first_row
-    AND first_row <= $3) b
+    AND first_row <= $3 OFFSET 0) b
 JOIN processes p ON p.process_id = $1 AND p.tenant = $4
 ORDER BY b.first_row
 """  # noqa: S608
@@ -80,8 +80,10 @@ ORDER BY row_number, replaced_at DESC
 """
 _RUNS = f"""
 WITH {FIRST_RUN}
-SELECT {RUN} FROM first_run f JOIN row_runs u ON u.first_row >= f.first_row
-WHERE u.process_id = $1 AND u.tenant = $4 AND u.first_row <= $3
+SELECT {RUN} FROM first_run f
+CROSS JOIN LATERAL (
+    SELECT * FROM row_runs WHERE process_id = $1 AND tenant = $4 AND first_row >= f.first_row
+    AND first_row <= $3 OFFSET 0) u
 """  # noqa: S608
 
 
