@@ -15,7 +15,7 @@ import asyncio
 import random
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -129,9 +129,9 @@ async def copied(dsn: str, query: str) -> float:
     return taken
 
 
-def cpu_seconds(suite: psutil.Process) -> Counter[str]:
+def cpu_seconds(suite: psutil.Process) -> dict[str, float]:
     """CPU seconds so far of the suite's processes by name, and of this one as the client."""
-    found = Counter({"client": time.process_time()})
+    found = defaultdict(float, client=time.process_time())
     for name, processes in processes_by_name(suite).items():
         for process in processes:
             with suppress(psutil.Error):
@@ -159,14 +159,14 @@ def reports(
             print(f"wrong: {wrong:<6} COPY of the records {bad / seconds:>8,.0f}")
             for format_ in ("csv", "jsonl", "xlsx"):
                 path, taken = folder / f"report.{format_}", float("inf")
-                used = Counter[str]()
+                used = dict.fromkeys(_ROLES, 0.0)
                 for _ in range(runs):
                     before, began = cpu_seconds(suite), time.perf_counter()
                     saved = client.process(process).report(path)
                     seconds = time.perf_counter() - began
                     if seconds < taken:
-                        taken, used = seconds, cpu_seconds(suite)
-                        used.subtract(before)
+                        after = cpu_seconds(suite)
+                        taken, used = seconds, {role: after[role] - before[role] for role in _ROLES}
                 if saved.rows != bad:
                     sys.exit(f"the report has {saved.rows:,} rows")
                 shares = "  ".join(f"{used[role] / bad * 1e6:>{len(role)}.2f}" for role in _ROLES)

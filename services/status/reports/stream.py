@@ -103,4 +103,4 @@ async def _one_ahead(source: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]
                 yield item
         finally:
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.gather(task, return_exceptions=True)
