@@ -83,6 +83,7 @@ class Connections:
     sessions: asyncpg.Pool[Record]  # the same, or one around a pooler
     first: str = ""  # the statement with which a transaction begins; empty when there is no pooler
     waits: Waits = field(default_factory=Waits)
+    in_session: set[int] = field(default_factory=set)  # backends to be reset when they are given back
 
     @property
     def pooled(self) -> bool:
@@ -131,13 +132,8 @@ class PgPool:
         """A bare connection with a session of its own, also behind a pooler: for session locks and temporary
         tables. It sees no row of a table with row-level security, unless in `begin`."""
         async with self.connections.one(self.connections.sessions) as connection:
-            try:
-                yield connection
-                await connection.reset()
-            except BaseException:
-                # Nobody else may get what is set in it, such as a lock.
-                connection.terminate()
-                raise
+            self.connections.in_session.add(connection.get_server_pid())
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PgConnection]:
@@ -223,17 +219,25 @@ async def open_pool(
     own_session = {**settings, "search_path": path}
     async with AsyncExitStack() as stack:
         if not database.pooled:
-            pool = await stack.enter_async_context(_pool(database, size, own_session))
-            yield PgPool(Connections(pool, pool), prepare)
+            in_session = set[int]()
+            pool = await stack.enter_async_context(
+                _pool(database, size, own_session, reset=partial(_reset, in_session))
+            )
+            yield PgPool(Connections(pool, pool, in_session=in_session), prepare)
             return
-        pool = await stack.enter_async_context(_pool(database, size, settings))
+        pool = await stack.enter_async_context(_pool(database, size, settings, reset=_keep))
         around = await stack.enter_async_context(_pool(database, max(1, sessions), own_session, direct=True))
         yield PgPool(Connections(pool, around, f"SET LOCAL search_path = {path}"), prepare)
 
 
 @asynccontextmanager
 async def _pool(
-    database: Database, size: int, settings: Mapping[str, str], *, direct: bool = False
+    database: Database,
+    size: int,
+    settings: Mapping[str, str],
+    *,
+    direct: bool = False,
+    reset: Callable[[Any], Awaitable[None]] | None = None,
 ) -> AsyncIterator[asyncpg.Pool[Record]]:
     patience = 0.0  # a wrong password is told at once when a service starts
 
@@ -242,7 +246,7 @@ async def _pool(
 
     pool = await asyncpg.create_pool(
         connect=connect,
-        reset=_keep,
+        reset=reset,
         min_size=0 if direct else 1,
         max_size=size,
         server_settings=dict(settings),
@@ -256,7 +260,14 @@ async def _pool(
 
 
 async def _keep(_: Connection[Record]) -> None:
-    """Nothing is to be reset: what a transaction sets ends with it, and `session` resets what else is set."""
+    """A pooler's connections have nothing to reset."""
+
+
+async def _reset(in_session: set[int], connection: Connection[Record]) -> None:
+    """Reset what a session has set, such as locks; what a transaction sets ends with it."""
+    if (backend := connection.get_server_pid()) in in_session:
+        await connection.reset()
+        in_session.remove(backend)
 
 
 async def _with_patience(
