@@ -97,6 +97,11 @@ def guard(cell: str) -> str:
     return cell
 
 
+def may_need_guard(cells: str, separator: str) -> bool:
+    """Whether `guard` may change one of many cells, which have separators between them."""
+    return cells[:1] in _FIRST or any(sign in cells and separator + sign in cells for sign in _FIRST)
+
+
 def unguard(cell: str) -> str:
     """Undo `guard`."""
     if cell.startswith("'") and cell.lstrip("'").startswith(_TRIGGERS):

@@ -13,6 +13,7 @@ from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Outcome
 from ingestor.services.status.overview import Interval, Overview
 from ingestor.services.status.processes import Info, Process, RowState, Undo
+from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.rows import (
     ErrorGroup,
     RepairedRows,
@@ -206,7 +207,7 @@ class LedgerReader(Protocol):
 
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
-    ) -> list[Row]:
+    ) -> RowTable:
         """Rows with own records after row `after` and up to `upto`, by number: at most `limit` and about 4
         MiB, but at least one if any. Leaves out errors and cells of rows in other states."""
         ...

@@ -41,6 +41,21 @@ async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
     await connection.execute("RELEASE SAVEPOINT ingestor")
 
 
+@asynccontextmanager
+async def transaction(connection: PgConnection, opening: str = "") -> AsyncIterator[None]:
+    """A transaction of a connection, which begins with the statements `opening`; committed at the end, rolled
+    back by an exception. They go to the server together with BEGIN: on a short read every round trip
+    counts."""
+    try:
+        await connection.execute(f"BEGIN; {opening}")
+        yield
+    except BaseException:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+
+
 class Waits:
     """Who waits for a connection: how many, and what hears for how many seconds each has waited."""
 
@@ -68,6 +83,7 @@ class Connections:
     sessions: asyncpg.Pool[Record]  # the same, or one around a pooler
     first: str = ""  # the statement with which a transaction begins; empty when there is no pooler
     waits: Waits = field(default_factory=Waits)
+    in_session: set[int] = field(default_factory=set)  # backends to be reset when they are given back
 
     @property
     def pooled(self) -> bool:
@@ -97,6 +113,10 @@ class PgPool:
         self.connections = connections
         self._prepare = prepare
 
+    def beginning(self, statements: str) -> PgPool:
+        """The same connections; transactions begin with these statements, too."""
+        return PgPool(self.connections, lambda: f"{self._prepare()}; {statements}")
+
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[PgConnection]:
         """A bare connection for some statements: it sees no row of a table with row-level security."""
@@ -104,8 +124,7 @@ class PgPool:
             if not self.connections.pooled:
                 yield connection
                 return
-            async with connection.transaction():
-                await connection.execute(self.connections.first)
+            async with transaction(connection, self.connections.first):
                 yield connection
 
     @asynccontextmanager
@@ -113,6 +132,7 @@ class PgPool:
         """A bare connection with a session of its own, also behind a pooler: for session locks and temporary
         tables. It sees no row of a table with row-level security, unless in `begin`."""
         async with self.connections.one(self.connections.sessions) as connection:
+            self.connections.in_session.add(connection.get_server_pid())
             yield connection
 
     @asynccontextmanager
@@ -124,9 +144,7 @@ class PgPool:
     @asynccontextmanager
     async def begin(self, connection: PgConnection) -> AsyncIterator[None]:
         """A transaction in a session."""
-        async with connection.transaction():
-            if opening := self.connections.opening(self._prepare()):
-                await connection.execute(opening)
+        async with transaction(connection, self.connections.opening(self._prepare())):
             yield
 
     async def check(self) -> None:
@@ -201,17 +219,25 @@ async def open_pool(
     own_session = {**settings, "search_path": path}
     async with AsyncExitStack() as stack:
         if not database.pooled:
-            pool = await stack.enter_async_context(_pool(database, size, own_session))
-            yield PgPool(Connections(pool, pool), prepare)
+            in_session = set[int]()
+            pool = await stack.enter_async_context(
+                _pool(database, size, own_session, reset=partial(_reset, in_session))
+            )
+            yield PgPool(Connections(pool, pool, in_session=in_session), prepare)
             return
-        pool = await stack.enter_async_context(_pool(database, size, settings))
+        pool = await stack.enter_async_context(_pool(database, size, settings, reset=_keep))
         around = await stack.enter_async_context(_pool(database, max(1, sessions), own_session, direct=True))
         yield PgPool(Connections(pool, around, f"SET LOCAL search_path = {path}"), prepare)
 
 
 @asynccontextmanager
 async def _pool(
-    database: Database, size: int, settings: Mapping[str, str], *, direct: bool = False
+    database: Database,
+    size: int,
+    settings: Mapping[str, str],
+    *,
+    direct: bool = False,
+    reset: Callable[[Any], Awaitable[None]] | None = None,
 ) -> AsyncIterator[asyncpg.Pool[Record]]:
     patience = 0.0  # a wrong password is told at once when a service starts
 
@@ -220,7 +246,7 @@ async def _pool(
 
     pool = await asyncpg.create_pool(
         connect=connect,
-        reset=_keep if database.pooled and not direct else None,
+        reset=reset,
         min_size=0 if direct else 1,
         max_size=size,
         server_settings=dict(settings),
@@ -235,6 +261,13 @@ async def _pool(
 
 async def _keep(_: Connection[Record]) -> None:
     """A pooler's connections have nothing to reset."""
+
+
+async def _reset(in_session: set[int], connection: Connection[Record]) -> None:
+    """Reset what a session has set, such as locks; what a transaction sets ends with it."""
+    if (backend := connection.get_server_pid()) in in_session:
+        await connection.reset()
+        in_session.remove(backend)
 
 
 async def _with_patience(

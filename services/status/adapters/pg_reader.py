@@ -8,9 +8,6 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from heapq import merge
-from itertools import islice
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
@@ -20,26 +17,35 @@ from ingestor.notices import notices_from_json
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
 from ingestor.services.status.adapters.pg_positions import give_positions, last_position
-from ingestor.services.status.adapters.pg_rows import FIND_ROWS, LINE_IN_RUN, RUN, RUN_OF_ROW, rows_of
+from ingestor.services.status.adapters.pg_rows import (
+    FIND_ROWS,
+    LINE_IN_RUN,
+    RUN,
+    RUN_OF_ROW,
+    rows_of,
+)
 from ingestor.services.status.adapters.pg_values import error_from, errors_from
+from ingestor.services.status.adapters.reading.pg_filtered_rows import find_filtered
+from ingestor.services.status.adapters.reading.pg_own_rows import own_rows
+from ingestor.services.status.adapters.reading.pg_row_pages import (
+    BY_KEY,
+    RANGE_STATE,
+    REPAIRED_BY,
+    find_row,
+    find_rows,
+)
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Batch
 from ingestor.services.status.overview import Interval, Overview, all_pieces
 from ingestor.services.status.ports import BatchRecord, EventLog, LedgerReader, LoggedEvent
-from ingestor.services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState, Undo
+from ingestor.services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
+from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.rows import ErrorGroup, Row, RowRange, RowVersion
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgPool
 
-# State of a batch's rows without own records. Without an outcome they are QUEUED, or UNPROCESSED once the
-# process has ended.
-_RANGE_STATE = f"""
-CASE WHEN b.processed_at IS NOT NULL THEN b.default_state
-     WHEN p.state IN ({", ".join(str(int(s)) for s in sorted(TERMINAL))})
-     THEN {int(RowState.UNPROCESSED)} ELSE {int(RowState.QUEUED)} END
-"""
-_ROW_STATE = f"coalesce(e.state, u.state, {_RANGE_STATE})"
+_ROW_STATE = f"coalesce(e.state, u.state, {RANGE_STATE})"
 
 # The errors of a row: its own, or else its run's (those of the first row; all have their codes and fields),
 # or else its batch's.
@@ -48,17 +54,11 @@ coalesce(e.errors, u.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_buil
 """
 _LINE = f"coalesce(e.line_number, {LINE_IN_RUN.format(row='r.row_number')})"
 
-# The last process that repaired row `e`.
-_REPAIRED_BY = """
-(SELECT h.repair_process_id FROM row_history h
- WHERE h.process_id = e.process_id AND h.row_number = e.row_number ORDER BY h.replaced_at DESC LIMIT 1)
-"""
-
 # Rows of the batches from a position on; batches are expanded into rows one at a time. `run` is the first row
 # of the run that says what a row is. Both are looked up row by row (LIMIT): a page needs few of a process.
 _ROWS = f"""
 SELECT r.row_number, coalesce(e.line_number, 0) AS line_number, b.batch_number, {_ROW_STATE} AS state,
-       e.errors, e.cells, b.error, e.repairs_row, {_REPAIRED_BY} AS repaired_by,
+       e.errors, e.cells, b.error, e.repairs_row, {REPAIRED_BY} AS repaired_by,
        CASE WHEN e.state IS NULL THEN u.first_row END AS run
 FROM processes p
 JOIN (SELECT * FROM batches WHERE process_id = $1 AND tenant = $4 AND first_row + row_count > $2::bigint + 1
@@ -70,33 +70,6 @@ LEFT JOIN LATERAL (
 {RUN_OF_ROW.format(row="r.row_number")}
 WHERE p.process_id = $1 AND p.tenant = $4 {{where}}
 ORDER BY b.first_row, r.row_number LIMIT $3
-"""  # noqa: S608
-
-# The run that row $2 + 1 is in, or one before it.
-_FIRST_RUN = """
-coalesce((SELECT max(first_row) FROM row_runs WHERE process_id = $1 AND first_row <= $2 + 1), 0)
-"""
-
-# Only rows with own records or in runs: enough for most filters, without expanding batches.
-_OWN_ROWS = f"""
-(SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL::jsonb AS error,
-        e.repairs_row, {_REPAIRED_BY} AS repaired_by, NULL::bigint AS run
- FROM row_exceptions e WHERE e.process_id = $1 AND e.tenant = $4 AND e.row_number > $2
-     AND e.row_number <= $5 {{where}}
- ORDER BY e.row_number LIMIT $3)
-UNION ALL
-(SELECT e.row_number, 0, e.batch_number, e.state, NULL, NULL, NULL, NULL, NULL, e.run
- FROM (SELECT r.row_number, {LINE_IN_RUN.format(row="r.row_number")} AS line_number, u.batch_number, u.state,
-              u.errors, u.first_row AS run
-       FROM row_runs u CROSS JOIN LATERAL
-           generate_series(greatest(u.first_row, $2 + 1), least(u.first_row + u.row_count - 1, $5))
-           r (row_number)
-       WHERE u.process_id = $1 AND u.tenant = $4 AND u.first_row >= {_FIRST_RUN}
-       AND u.first_row <= $5) e
- WHERE (SELECT true FROM row_exceptions o WHERE o.process_id = $1 AND o.row_number = e.row_number) IS NULL
-     {{where}}
- ORDER BY e.run, e.row_number LIMIT $3)
-ORDER BY row_number LIMIT $3
 """  # noqa: S608
 
 # Rows, and with the first of neighbours of one run that run.
@@ -112,7 +85,7 @@ ORDER BY page.row_number
 _RANGES = f"""
 SELECT * FROM (
     SELECT b.first_row, b.first_row + b.row_count - 1 AS last_row, b.batch_number,
-           {_RANGE_STATE} AS state, b.error
+           {RANGE_STATE} AS state, b.error
     FROM batches b JOIN processes p USING (process_id)
     WHERE b.process_id = $1 AND p.tenant = $5 AND b.first_row > $2
 ) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
@@ -127,42 +100,6 @@ _STATES = f"""
 SELECT row_number, state FROM ({FIND_ROWS}) found
 WHERE EXISTS (SELECT FROM processes WHERE process_id = $1 AND tenant = $3)
 """  # noqa: S608
-
-# A page ends when its texts exceed $6 bytes, because a single row may have megabytes. `found` is how many
-# rows there were before.
-_OWN_ROWS_PAGE = """
-SELECT * FROM (
-    SELECT *, sum(octet_length(errors::text) + coalesce(octet_length(array_to_string(cells, '')), 0)) OVER
-               (ORDER BY row_number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before,
-           count(*) OVER () AS found
-    FROM (SELECT row_number, line_number, batch_number, state, repairs_row,
-                 CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
-                 CASE WHEN state = ANY($4::smallint[]) THEN cells END AS cells
-          FROM row_exceptions
-          WHERE process_id = $1 AND tenant = $7 AND row_number > $2 AND row_number <= $3
-          ORDER BY row_number LIMIT $5) page
-) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY row_number
-"""
-# The same of runs. Those in other states are told without what differs between their rows.
-_RUNS_PAGE = f"""
-SELECT * FROM (
-    SELECT *, sum(run_rest_size) OVER
-               (ORDER BY run_first_row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before,
-           count(*) OVER () AS found
-    FROM (SELECT {RUN} FROM (
-              SELECT process_id, first_row, row_count, batch_number, tenant, state, first_line, lines,
-                     repairs_rows, CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
-                     CASE WHEN state = ANY($4::smallint[]) THEN cells ELSE '{{}}' END AS cells,
-                     CASE WHEN state = ANY($4::smallint[]) THEN rest END AS rest,
-                     CASE WHEN state = ANY($4::smallint[]) THEN rest_size ELSE 0 END AS rest_size
-              FROM row_runs) u
-          WHERE u.process_id = $1 AND u.tenant = $7 AND u.first_row >= {_FIRST_RUN} AND u.first_row <= $3
-          AND u.first_row + u.row_count > $2 + 1
-          ORDER BY u.first_row LIMIT $5) page
-) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY run_first_row
-"""  # noqa: S608
-_PAGE_BYTES = 4 * 2**20
-_PAGE_RUN_BYTES = 2**20  # a page may end in the midst of a run, which is read again for the next one
 
 # Number (from 0) of the piece of $3 seconds within [$1, $2) that contains a time.
 _PIECE = "(extract(epoch FROM {0} - $1::timestamptz) / $3::integer)::numeric"
@@ -200,7 +137,6 @@ SELECT state, count(*) AS count FROM (
 ) found GROUP BY state ORDER BY state
 """
 _PROCESS = "SELECT * FROM processes WHERE process_id = $1 AND tenant = $2"
-_ROW_STATES = {int(state): state for state in RowState}
 # Fields of filters whose columns have another name.
 _COLUMNS = {"create_time": "created_at", "repairs": "coalesce(repairs::text, '')"}
 
@@ -209,7 +145,8 @@ class PgLedgerReader(LedgerReader, EventLog):
     def __init__(self, pool: PgPool, retention: timedelta | None = None, reads: Reads | None = None) -> None:
         """`retention` is the time from the end of a process to its expiry; None for never. What callers look
         through runs on `reads`, and what is found by its identifier on `pool`."""
-        self._pool = pool
+        self._everything = pool
+        self._pool = pool.beginning(BY_KEY)
         self._retention = retention
         self._reads = reads
 
@@ -218,10 +155,15 @@ class PgLedgerReader(LedgerReader, EventLog):
         async with transient_errors("ledger"), self._searching() as pool:
             return list(await pool.fetch(query, *arguments))
 
+    async def _search_by_key(self, query: str, *arguments: object) -> list[Any]:
+        """The same by a key of each table."""
+        async with transient_errors("ledger"), self._searching() as pool:
+            return list(await pool.beginning(BY_KEY).fetch(query, *arguments))
+
     def _searching(self) -> AbstractAsyncContextManager[PgPool]:
         """Where to search. The service's own work does not wait for callers."""
         if self._reads is None or current() == EVERYTHING:
-            return nullcontext(self._pool)
+            return nullcontext(self._everything)
         return self._reads.place()
 
     async def _fetch(self, query: str, *arguments: object) -> list[Any]:
@@ -285,9 +227,8 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]  # fmt: skip
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
-        query = _WITH_RUNS.format(rows=_ROWS.format(where=""))
-        found = await self._fetch(query, process_id, row_number - 1, 1, tenant(), row_number)
-        return (await _rows(found))[0] if found and found[0]["row_number"] == row_number else None
+        async with transient_errors("ledger"), self._pool.transaction() as connection:
+            return await find_row(connection, process_id, row_number)
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
         rows = await self._fetch(_STATES, process_id, list(row_numbers), tenant())
@@ -319,7 +260,12 @@ class PgLedgerReader(LedgerReader, EventLog):
     ) -> list[Row]:
         if not comparisons and upto > after + limit:
             # Their numbers have no gaps, but where a batch is not known yet.
-            found = await self._rows(process_id, comparisons, after, limit, after + limit)
+            async with (
+                transient_errors("ledger"),
+                self._searching() as pool,
+                pool.beginning(BY_KEY).transaction() as connection,
+            ):
+                found = await find_rows(connection, process_id, after, after + limit)
             if len(found) == limit:
                 return found
         return await self._rows(process_id, comparisons, after, limit, upto)
@@ -328,41 +274,14 @@ class PgLedgerReader(LedgerReader, EventLog):
         self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int, upto: int
     ) -> list[Row]:
         after = _start(comparisons, after)
-        own, arguments = True, list[object]([process_id, after, limit, tenant(), upto])
-        own_where, where = list[str](), list[str]()
-        wants_own = False
-        for comparison in comparisons:
-            value: object = comparison.value
-            sign = _operator(comparison)
-            if comparison.name == "status":
-                state = RowState[str(comparison.value)]
-                value = int(state)
-                wants_own |= sign == "=" and state in (RowState.FAILED, RowState.SKIPPED)
-            arguments.append(value)
-            parameter = f"${len(arguments)}"
-            if comparison.name in ("code", "field"):
-                index = 0 if comparison.name == "code" else 1
-                negation = "NOT " if sign == "<>" else ""
-                found = "SELECT 1 FROM jsonb_array_elements({}) x WHERE x->>{} = {}"
-                own_where.append(f"{negation}EXISTS ({found.format('e.errors', index, parameter)})")
-                where.append(f"{negation}EXISTS ({found.format(_ERRORS, index, parameter)})")
-                own &= sign == "="
-                wants_own |= sign == "="
-            elif comparison.name == "status":
-                own_where.append(f"e.state {sign} {parameter}::smallint")
-                where.append(f"{_ROW_STATE} {sign} {parameter}::smallint")
-            else:
-                column = "row_number" if comparison.name == "row" else "line_number"
-                own_where.append(f"e.{column} {sign} {parameter}")
-                where.append(f"{'r.row_number' if column == 'row_number' else _LINE} {sign} {parameter}")
         async with transient_errors("ledger"), self._searching() as pool:
-            if wants_own and own and not await pool.fetch(_RANGE_ERRORS, process_id, tenant()):
-                query, conditions = _OWN_ROWS, own_where
-            else:
-                query, conditions = _ROWS, where
-            text = query.format(where="".join(f" AND {condition}" for condition in conditions))
-            found_rows = await pool.fetch(_WITH_RUNS.format(rows=text), *arguments)
-        return await _rows(found_rows)
+            if _wants_own(comparisons) and not await pool.fetch(_RANGE_ERRORS, process_id, tenant()):
+                async with pool.beginning(BY_KEY).transaction() as connection:
+                    return await find_filtered(connection, process_id, comparisons, after, limit, upto)
+            where, arguments = _conditions(comparisons)
+            text = _WITH_RUNS.format(rows=_ROWS.format(where=where))
+            found = await pool.fetch(text, process_id, after, limit, tenant(), upto, *arguments)
+        return await _rows(found)
 
     async def ranges(
         self, process_id: str, states: Collection[RowState], after: int, limit: int
@@ -380,29 +299,8 @@ class PgLedgerReader(LedgerReader, EventLog):
 
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
-    ) -> list[Row]:
-        wanted = [int(state) for state in states]
-        runs = await self._search(
-            _RUNS_PAGE, process_id, after, upto, wanted, limit, _PAGE_RUN_BYTES, tenant()
-        )  # fmt: skip
-        if runs and (len(runs) == limit or len(runs) < runs[0]["found"]):
-            upto = min(upto, runs[-1]["run_first_row"] + runs[-1]["run_row_count"] - 1)
-        rows = await self._search(
-            _OWN_ROWS_PAGE, process_id, after, upto, wanted, limit, _PAGE_BYTES, tenant()
-        )  # fmt: skip
-        if rows and (len(rows) == limit or len(rows) < rows[0]["found"]):
-            upto = rows[-1]["row_number"]
-        # One call of the parser for all rows: reports have millions.
-        errors = json.loads(f"[{','.join(row['errors'] for row in rows)}]")
-        own = [
-            Row(
-                row["row_number"], row["line_number"], row["batch_number"], _ROW_STATES[row["state"]],
-                tuple([error_from(values) for values in found]), tuple(row["cells"] or ()),
-                row["repairs_row"] or 0,
-            )
-            for row, found in zip(rows, errors, strict=True)
-        ]  # fmt: skip
-        return await asyncio.to_thread(_merged, own, runs, after, upto, limit) if runs else own
+    ) -> RowTable:
+        return await own_rows(self._search_by_key, process_id, states, after, upto, limit)
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
         rows = await self._search(
@@ -473,6 +371,44 @@ def _start(comparisons: Sequence[Comparison], after: int) -> int:
     return after
 
 
+def _wants_own(comparisons: Sequence[Comparison]) -> bool:
+    """Whether only rows with own records or in runs can hold, if no batch failed as a whole."""
+    wants = False
+    for comparison in comparisons:
+        if comparison.name in ("code", "field"):
+            if comparison.operator != "=":
+                return False
+            wants = True
+        elif comparison.name == "status" and comparison.operator == "=":
+            wants |= comparison.value in (RowState.FAILED.name, RowState.SKIPPED.name)
+    return wants
+
+
+def _conditions(comparisons: Sequence[Comparison]) -> tuple[str, list[object]]:
+    """Conditions for `_ROWS`, and their arguments, which are the sixth and following."""
+    where, arguments = list[str](), list[object]()
+    for comparison in comparisons:
+        value: object = comparison.value
+        sign = _operator(comparison)
+        if comparison.name == "status":
+            value = int(RowState[str(value)])
+        arguments.append(value)
+        parameter = f"${5 + len(arguments)}"
+        if comparison.name in ("code", "field"):
+            index = 0 if comparison.name == "code" else 1
+            negation = "NOT " if sign == "<>" else ""
+            where.append(
+                f"{negation}EXISTS (SELECT FROM jsonb_array_elements({_ERRORS}) x "
+                f"WHERE x->>{index} = {parameter})"
+            )
+        elif comparison.name == "status":
+            where.append(f"{_ROW_STATE} {sign} {parameter}::smallint")
+        else:
+            column = "r.row_number" if comparison.name == "row" else _LINE
+            where.append(f"{column} {sign} {parameter}")
+    return "".join(f" AND {condition}" for condition in where), arguments
+
+
 _OPERATORS = {"!=": "<>", ":": "ILIKE"}
 
 
@@ -502,15 +438,6 @@ def _opened(found: Sequence[Any]) -> Iterator[Row]:
         if row["begins"]:
             run = rows_of(row, number)
         yield next(made for made in run if made.row_number == number)
-
-
-def _merged(own: Sequence[Row], runs: Sequence[Any], after: int, upto: int, limit: int) -> list[Row]:
-    """The first rows after row `after` and up to `upto`, those with own records and others in runs."""
-    numbers = {row.row_number for row in own}
-    others = (
-        row for run in runs for row in rows_of(run, after + 1, upto) if row.row_number not in numbers
-    )  # fmt: skip
-    return list(islice(merge(own, others, key=attrgetter("row_number")), limit))
 
 
 def _row(row: Any) -> Row:

@@ -32,6 +32,13 @@ LEFT JOIN LATERAL (
     AND process_id = $1 AND first_row <= {row} ORDER BY first_row DESC LIMIT 1
 ) u ON {row} < u.first_row + u.row_count
 """
+# The run that row $2 + 1 is in, or one before it. It is joined by LATERAL with a subquery that is planned on
+# its own (OFFSET 0, or a LIMIT): else every run before may be read.
+FIRST_RUN = """
+first_run AS MATERIALIZED (
+    SELECT coalesce((SELECT first_row FROM row_runs WHERE process_id = $1 AND first_row <= $2::bigint + 1
+                     ORDER BY first_row DESC LIMIT 1), 0) AS first_row)
+"""
 # The line of a row of run u.
 LINE_IN_RUN = """
 CASE WHEN u.lines IS NULL THEN u.first_line + {row} - u.first_row

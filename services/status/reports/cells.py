@@ -7,6 +7,9 @@ the record's text. _row is empty for a row without a number.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.rows import Row
 
 
@@ -27,3 +30,27 @@ def cells(row: Row, width: int, *, with_state: bool) -> list[str]:
             "; ".join(error.message for error in row.errors),
         )
     return line
+
+
+def file_columns(rows: RowTable, width: int) -> list[Sequence[str]]:
+    """The file's columns, of which there are `width`."""
+    if not width:
+        return []
+    texts = rows.separator.join(rows.cells_of(width)).split(rows.separator)
+    return [texts[start::width] for start in range(width)]
+
+
+def number_texts(numbers: Sequence[int]) -> list[str]:
+    """The column of numbers of rows or lines."""
+    return [str(number) if number else "" for number in numbers]
+
+
+def reasons(rows: RowTable) -> Iterable[Sequence[str]]:
+    """The columns of codes, fields, values and messages."""
+    of_rows = [
+        errors[0][:4]
+        if len(errors) == 1
+        else ["; ".join([values[part] for values in errors]) for part in range(4)]
+        for errors in rows.errors
+    ]
+    return zip(*of_rows, strict=True)

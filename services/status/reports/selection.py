@@ -5,11 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
-from heapq import merge
 from operator import attrgetter
 
 from ingestor.services.status.processes import RowState
-from ingestor.services.status.rows import Row, RowRange
+from ingestor.services.status.reports.row_table import RowTable, merged, without_records
+from ingestor.services.status.rows import RowRange
+
+MOST_OPENED = 4_000
 
 
 class ReportRows(Enum):
@@ -36,24 +38,38 @@ REJECTED = frozenset({RowState.FAILED, RowState.SKIPPED})
 
 
 def opened(
-    ranges: Sequence[RowRange], own: Sequence[Row], states: Collection[RowState], after: int, upto: int
-) -> Iterator[Row]:
-    """The rows in `states` after row `after` and up to `upto`, by number, one at a time.
+    ranges: Sequence[RowRange],
+    own: RowTable,
+    states: Collection[RowState],
+    after: int,
+    upto: int,
+    most: int = MOST_OPENED,
+) -> Iterator[RowTable]:
+    """The rows in `states` after row `after` and up to `upto`, by number; of a range `most` at a time.
 
     `ranges` are in one of the states; `own` are all rows between the two numbers that have own records. Both
     are sorted. A row's own record takes precedence over its range.
     """
-    numbers = {row.row_number for row in own}
+    wanted = own.in_states(states)
+    begun = after  # what comes up to here is told
+    at = bisect_left(ranges, after + 1, key=attrgetter("last_row"))
+    for found in ranges[at:]:
+        if found.first_row > upto:
+            break
+        last = min(found.last_row, upto)
+        for first in range(max(found.first_row, after + 1), last + 1, most):
+            if first - 1 > begun:
+                yield from _if_any(wanted.between(begun, first - 1))
+            begun = min(first + most - 1, last)
+            numbers: Sequence[int] = range(first, begun + 1)
+            if here := own.between(first - 1, begun).numbers:
+                numbers = sorted({*numbers}.difference(here))
+            error = found.error if found.state is RowState.FAILED else None
+            plain = without_records(numbers, found.state, error, own.separator)
+            yield from _if_any(merged(wanted.between(first - 1, begun), plain))
+    yield from _if_any(wanted.between(begun, upto))
 
-    def plain() -> Iterator[Row]:
-        at = bisect_left(ranges, after + 1, key=attrgetter("last_row"))
-        for found in ranges[at:]:
-            if found.first_row > upto:
-                return
-            errors = (found.error,) if found.error and found.state is RowState.FAILED else ()
-            for number in range(max(found.first_row, after + 1), min(found.last_row, upto) + 1):
-                if number not in numbers:
-                    yield Row(number, 0, found.batch_number, found.state, errors, ())
 
-    wanted = (row for row in own if row.state in states)
-    return merge(wanted, plain(), key=attrgetter("row_number"))
+def _if_any(table: RowTable) -> Iterator[RowTable]:
+    if len(table):
+        yield table

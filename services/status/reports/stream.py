@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
 
 from ingestor.outcomes import Notice
 from ingestor.services.status.ports import LedgerReader
 from ingestor.services.status.processes import Process
+from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.reports.selection import REJECTED, ReportRows, opened
 from ingestor.services.status.reports.writer import ReportWriter
-from ingestor.services.status.rows import Row
+
+T = TypeVar("T")
 
 _LAST_ROW = 2**63 - 1
 _PAGE_RANGES = 1_000
-_PAGE_ROWS = 1_000
+_PAGE_ROWS = 2_000
 _FIRST_PAGE_ROWS = 50
 
 
@@ -45,12 +48,13 @@ async def report_pieces(
     with_state = not selection.states <= REJECTED
     yield ReportPiece(writer.header(process.columns, with_state=with_state))
     count = 0
-    async for rows in report_rows(reader, process.info.process_id, selection):
-        count += len(rows)
-        if process.info.repairs:
-            rows = [replace(row, row_number=row.repairs_row) for row in rows]
-        # In a thread, because compressing a thousand rows would block other calls.
-        yield ReportPiece(await asyncio.to_thread(writer.lines, rows))
+    async with aclosing(_one_ahead(report_rows(reader, process.info.process_id, selection))) as tables:
+        async for table in tables:
+            count += len(table)
+            if process.info.repairs:
+                table = table.numbered_as_repaired()
+            # In a thread, because writing thousands of rows would block other calls.
+            yield ReportPiece(await asyncio.to_thread(writer.table, table))
     if selection is ReportRows.ALL and process.terminal:
         now = await reader.process(process.info.process_id)
         # A batch sent during the cancellation may still be added.
@@ -63,7 +67,7 @@ async def report_pieces(
 
 async def report_rows(
     reader: LedgerReader, process_id: str, selection: ReportRows
-) -> AsyncIterator[list[Row]]:
+) -> AsyncGenerator[RowTable, None]:
     """The rows by number, in pages. A transaction lasts at most for one page, however slow the client is, so
     rows of a running process appear as they are when their page is read."""
     states = selection.states
@@ -77,10 +81,26 @@ async def report_rows(
             own = await reader.own_rows(process_id, states, after, end, wanted)
             # A page of wide rows ends early; ask for about as many next time.
             wanted = min(_PAGE_ROWS, max(_FIRST_PAGE_ROWS, 2 * len(own)))
-            upto = own[-1].row_number if own else end
-            rows = opened(ranges, own, states, after, upto)
-            while page := list(islice(rows, _PAGE_ROWS)):
-                yield page
+            upto = own.numbers[-1] if len(own) else end
+            for table in opened(ranges, own, states, after, upto):
+                yield table
             after = upto
         if complete:
             return
+
+
+async def _one_ahead(source: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The items of `source`, the next of which is made while the caller works on one."""
+
+    async def following() -> T | None:
+        return await anext(source, None)
+
+    async with aclosing(source):
+        task = asyncio.create_task(following())
+        try:
+            while (item := await task) is not None:
+                task = asyncio.create_task(following())
+                yield item
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

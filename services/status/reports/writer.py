@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from ingestor.outcomes import Notice
+from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.rows import Row
 
 
@@ -25,6 +26,10 @@ class ReportWriter(Protocol):
     def lines(self, rows: Iterable[Row]) -> bytes:
         """The next rows; no bytes while the compressor still collects them."""
         ...
+
+    def table(self, rows: RowTable) -> bytes:
+        """The same bytes as `lines`, for millions of rows."""
+        return self.lines(rows.rows())
 
     def end(self, notices: Sequence[Notice]) -> bytes:
         """The end of the file, with the notices of the process if the format has a place for them; called

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from ingestor.outcomes import RowError
 from ingestor.services.status.processes import RowState
@@ -32,18 +33,23 @@ def wrong_cells(row: Row, columns: Sequence[str], headings: Sequence[str]) -> Ma
     return found
 
 
-def _places(error: RowError, cells: Sequence[str], columns: Sequence[str]) -> list[int]:
+def _places(error: RowError, cells: Sequence[str], columns: Sequence[str]) -> Sequence[int]:
     if not error.field:
         return []
-    if found := _by_name([error.field], columns):
-        return found
-    if found := _by_name(error.field.split(", "), columns):
+    if found := by_name(error.field, tuple(columns)):
         return found
     same = [place for place, cell in enumerate(cells) if cell == error.value]
     return same if len(same) == 1 else []
 
 
-def _by_name(fields: Sequence[str], columns: Sequence[str]) -> list[int]:
+# A process has few fields with errors, and many rows.
+@lru_cache(maxsize=1024)
+def by_name(field: str, columns: tuple[str, ...]) -> Sequence[int]:
+    """The columns whose labels are the field's name or become it, or those of several fields (`a, b`)."""
+    return _by_names([field], columns) or _by_names(field.split(", "), columns)
+
+
+def _by_names(fields: Sequence[str], columns: Sequence[str]) -> list[int]:
     names = [_name(label) for label in columns]
     found = []
     for field in fields:

@@ -12,35 +12,31 @@ that list them. A sheet ends before its XML needs ZIP64, which Excel does not ac
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from ingestor.outcomes import Notice
-from ingestor.reports import CUT, guard, headings
-from ingestor.services.status.reports.cells import cells
+from ingestor.reports import guard, headings
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.reports.cells import cells, file_columns, number_texts, reasons
+from ingestor.services.status.reports.row_table import STATE_NAMES, RowTable
 from ingestor.services.status.reports.writer import ReportWriter, TooManyColumnsError
-from ingestor.services.status.reports.wrong_cells import NONE_WRONG, wrong_cells
+from ingestor.services.status.reports.wrong_cells import NONE_WRONG, by_name, wrong_cells
 from ingestor.services.status.reports.xlsx_notes import SheetNotes, content_types
+from ingestor.services.status.reports.xlsx_rows import RowTemplates, cell, escaped, may_be_odd, texts_of
 from ingestor.services.status.rows import Row
 
 # https://support.microsoft.com/office/excel-specifications-and-limits
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
-MAX_CHARACTERS = 32_767  # of a cell, as UTF-16 code units
 
 MAX_NOTES = 2_000  # of a sheet
 
 _MAX_SHEET_BYTES = 2_000_000_000
 # Level 6 makes files a sixth smaller, but takes half as long again.
 _LEVEL = 1
-
-# XML 1.0 forbids these, and parsers turn a carriage return into a line feed. Excel writes them as _xHHHH_
-# (ECMA-376 part 1, 22.9.2.19, ST_Xstring), and an underscore that would start such a sequence as _x005F_.
-_HIDDEN = "\x00-\x08\x0b-\x1f\ufffe\uffff"
-_ESCAPED = re.compile(rf"_(?=x[0-9A-Fa-f]{{4}}[_{_HIDDEN}])|[{_HIDDEN}]")
-_ODD = re.compile(rf"[&<>{_HIDDEN}]|_x")
 
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -76,6 +72,7 @@ class XlsxReportWriter(ReportWriter):
         self._width = 0
         self._with_state = False
         self._letters: list[str] = []
+        self._templates = RowTemplates([])
         self._sheet: IO[bytes] | None = None
         self._sheets = 0
         self._row = 0  # rows of the sheet so far
@@ -92,6 +89,7 @@ class XlsxReportWriter(ReportWriter):
             )
         self._width, self._with_state, self._columns = len(columns), with_state, tuple(columns)
         self._letters = [column_name(number) for number in range(1, len(self._headings) + 1)]
+        self._templates = RowTemplates(self._letters)
         self._part("_rels/.rels", _RELATIONSHIPS)
         self._begin_sheet()
         return self._sink.take()
@@ -113,6 +111,41 @@ class XlsxReportWriter(ReportWriter):
             made.append(line)
         self._write("".join(made))
         return self._sink.take()
+
+    def table(self, rows: RowTable) -> bytes:
+        states = [STATE_NAMES[state] for state in rows.states]
+        marked = RowState.FAILED.name in states
+        # Most rows of a long report have no note any more, and are in the midst of a sheet.
+        if not len(rows) or self._row + len(rows) > self._max_rows or (marked and not self._notes.is_full):
+            return self.lines(rows.rows())
+        columns = [
+            *map(texts_of, file_columns(rows, self._width)),
+            number_texts(rows.numbers),
+            number_texts(rows.lines),
+            *([states] if self._with_state else []),
+            *map(texts_of, reasons(rows)),
+        ]
+        wrong = [self._wrong(rows, at) for at in range(len(rows))] if marked else [()] * len(rows)
+        text = "".join(
+            self._templates.line(number, texts, places)
+            for number, texts, places in zip(
+                count(self._row + 1), zip(*columns, strict=True), wrong, strict=False
+            )
+        )
+        if self._bytes + len(text) >= self._max_sheet_bytes:
+            return self.lines(rows.rows())
+        self._row += len(rows)
+        self._write(text)
+        return self._sink.take()
+
+    def _wrong(self, rows: RowTable, at: int) -> tuple[int, ...]:
+        """The columns of the cells to mark in a row."""
+        errors = rows.errors[at]
+        if rows.states[at] == RowState.FAILED and len(errors) == 1 and rows.widths[at] == self._width:
+            field = errors[0][1]
+            if field and (found := by_name(field, self._columns)):
+                return tuple(found)
+        return tuple(wrong_cells(rows.row(at), self._columns, self._headings))
 
     def end(self, notices: Sequence[Notice]) -> bytes:
         self._end_sheet()
@@ -197,32 +230,19 @@ class XlsxReportWriter(ReportWriter):
         0."""
         self._row = number = self._row + 1
         for column, note in wrong.items():
-            self._notes.add(number, column, self._letters[column], _escaped(note))
+            self._notes.add(number, column, self._letters[column], escaped(note))
         texts = [guard(text) for text in texts]
         whole = "".join(texts)
         # Most rows have nothing to escape, which is found out at once for all of their cells.
-        if len(whole) > MAX_CHARACTERS // 2 or _ODD.search(whole):
-            texts = [_escaped(text) for text in texts]
+        if may_be_odd(whole):
+            texts = [escaped(text) for text in texts]
         parts = [
-            f'<c r="{letter}{number}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
-            for letter, text in zip(self._letters, texts, strict=True)
-            if text and not wrong
+            cell(f"{letter}{number}", text, marked=column in wrong)
+            for column, (letter, text) in enumerate(zip(self._letters, texts, strict=True))
+            if text or column in wrong
         ]
-        if wrong:
-            parts = [
-                _cell(f"{letter}{number}", text, marked=column in wrong)
-                for column, (letter, text) in enumerate(zip(self._letters, texts, strict=True))
-                if text or column in wrong
-            ]
         line = "".join(parts)
         return f'<row r="{number}">{line}</row>'
-
-
-def _cell(place: str, text: str, *, marked: bool) -> str:
-    style = ' s="1"' if marked else ""
-    if not text:
-        return f'<c r="{place}"{style}/>'
-    return f'<c r="{place}"{style} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
 
 class _Sink:
@@ -266,14 +286,3 @@ def column_name(number: int) -> str:
 
 def _name(sheet: int) -> str:
     return "Rows" if sheet == 1 else f"Rows {sheet}"
-
-
-def _escaped(text: str) -> str:
-    """Cut a text at Excel's limit and escape it for XML."""
-    if len(text) > MAX_CHARACTERS // 2:
-        units = text.encode("utf-16-le")
-        if len(units) > 2 * MAX_CHARACTERS:
-            # A pair that the cut has halved is left out.
-            text = units[: 2 * (MAX_CHARACTERS - len(CUT))].decode("utf-16-le", "ignore") + CUT
-    text = _ESCAPED.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -28,6 +28,11 @@ class SheetNotes:
     def __bool__(self) -> bool:
         return bool(self._comments)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more are dropped."""
+        return len(self._comments) == self._most
+
     def add(self, row: int, column: int, letter: str, text: str) -> None:
         """Add a note to a cell: its row from 1, its column from 0, and the letters of that; `text` is XML."""
         if len(self._comments) == self._most:

@@ -19,9 +19,9 @@ from ingestor import runs as runs_module
 from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.runs import packed
 from ingestor.services.status import ledger
-from ingestor.services.status.adapters import pg_reader
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_reader import PgLedgerReader
+from ingestor.services.status.adapters.reading import pg_own_rows
 from ingestor.services.status.filters import Comparison, parse_filter
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.processes import Info, RowState
@@ -44,7 +44,7 @@ ERRORS = (
     (RowError("type-error", "a", "{}", "{}", "validate"), RowError("type-error", "b", "", "b", "load")),
     (RowError("rule", "", "", "broken", "validate"), RowError("rule", "", "{}", "", "validate")),
 )
-CELLS = ((), ("a", "b"), ("{}", 'ö"\\\n'), ("nul\0", "{}", "extra"))
+CELLS = ((), ("a", "b"), ("{}", 'ö"\\\n'), ("nul\0", "{}", "extra"), ("a\x7f", "\x7f{}"))
 # So many rows of a kind, one after another: loaded, or a state, errors, cells, and lines of a record.
 LENGTHS = st.sampled_from([1, 1, 2, 3, 6])
 SEGMENTS = st.tuples(
@@ -152,8 +152,8 @@ class Sides:
         for selection in ReportRows:
             assert await self._report(ours, selection) == await self._report(theirs, selection), selection
         for states in ({F}, {K}, {F, K}):
-            page = await reader.own_rows(ours, states, 2, 2**40, size)
-            assert page == (await reader.own_rows(theirs, states, 2, 2**40, size))[: len(page)]
+            page = (await reader.own_rows(ours, states, 2, 2**40, size)).rows()
+            assert page == (await reader.own_rows(theirs, states, 2, 2**40, size)).rows()[: len(page)]
             assert len(page) <= size
 
     async def _paged(self, process: str, comparisons: list[Comparison], size: int) -> list[Row]:
@@ -272,7 +272,7 @@ async def test_runs_are_the_rows_one_by_one(pool_of: OpenPool) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(runs_module, "MAX_REST_BYTES", sizes[0])
             patch.setattr(runs_module, "MAX_SCATTERED_ROWS", sizes[1])
-            patch.setattr(pg_reader, "_PAGE_RUN_BYTES", sizes[2])
+            patch.setattr(pg_own_rows, "_PAGE_RUN_BYTES", sizes[2])
             wait(example(batches, repairs, filters, page, early))
 
     await asyncio.to_thread(run)

@@ -18,12 +18,12 @@ from ingestor.outcomes import Notice
 from ingestor.reports import CUT, guard, unguard
 from ingestor.services.status.reports.writer import TooManyColumnsError
 from ingestor.services.status.reports.xlsx import (
-    MAX_CHARACTERS,
     MAX_COLUMNS,
     MAX_ROWS,
     XlsxReportWriter,
     column_name,
 )
+from ingestor.services.status.reports.xlsx_rows import MAX_CHARACTERS
 from ingestor.services.status.rows import Row
 from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 

@@ -1,0 +1,33 @@
+"""Cells as fields of CSV, a whole column at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ingestor.reports import guard, may_need_guard
+
+_QUOTE = '"'
+
+
+def fields(column: Sequence[str]) -> Sequence[str]:
+    """The cells guarded (see ingestor.reports) and, where they need it, in quotes."""
+    separator = "\x7f"
+    whole = separator.join(column)
+    if may_need_guard(whole, separator):
+        column = list(map(guard, column))
+    if not _has_special(whole):
+        return column
+    return [
+        f'"{cell.replace(_QUOTE, _QUOTE * 2)}"' if _QUOTE in cell or _has_special(cell) else cell
+        for cell in column
+    ]
+
+
+def is_plain(cells: str, separator: str) -> bool:
+    """Whether cells, between separators, are fields as they are. False may be wrong."""
+    return not _has_special(cells) and not may_need_guard(cells, separator)
+
+
+def _has_special(text: str) -> bool:
+    # Four searches for one character each take a fifth of the time of one for any of them.
+    return _QUOTE in text or "," in text or "\n" in text or "\r" in text
