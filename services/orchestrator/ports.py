@@ -252,6 +252,10 @@ class Status(Protocol):
         """Report that a batch is about to be sent."""
         ...
 
+    async def redispatched(self, process_id: str, batches: Sequence[Batch]) -> Progress:
+        """Tell that batches which the queue had lost were sent again; every call is told."""
+        ...
+
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
         """Report that every batch has been sent."""
         ...

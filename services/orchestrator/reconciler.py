@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -13,7 +14,7 @@ from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError
 from ingestor.runtime.observability import spans
 from ingestor.runtime.workers import repeat
-from ingestor.services.orchestrator.ingestions import Ingestion
+from ingestor.services.orchestrator.ingestions import Batch, Ingestion
 from ingestor.services.orchestrator.ports import Ingestions, Status
 from ingestor.services.orchestrator.service import OrchestratorService
 from ingestor.stores.port import FileMissingError
@@ -106,7 +107,15 @@ class Reconciler:
             facts: spans.Attributes = {"ingestor.process_id": process_id, "ingestor.batch": batch.number}
             with spans.root("send lost batch", facts, number=batch.number):
                 await self._service.send_again(ingestion, batch, "lost")
+        if old:
+            await self._tell(process_id, old)
         return len(old)
+
+    async def _tell(self, process_id: str, batches: Sequence[Batch]) -> None:
+        try:
+            await self._status.redispatched(process_id, batches)
+        except ServiceError as error:  # the batches are on their way all the same
+            log.warning("cannot tell that batches were sent again", process_id=process_id, error=str(error))
 
     async def _resume(self, process_id: str) -> None:
         """Resume a process whose quota has begun anew, or whose table may be free."""

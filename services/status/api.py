@@ -285,6 +285,10 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                 account = await service.resume(process_id)
             case "cancelled":
                 account = await service.cancel(process_id)
+            case "redispatched":
+                account = await service.redispatch(
+                    process_id, request.redispatched.batch_count, request.redispatched.row_count
+                )
             case _:
                 raise wrong("change", "is needed")
         return ledger_pb2.RecordDispatchResponse(

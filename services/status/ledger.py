@@ -119,6 +119,13 @@ def dispatched(account: Account, batch: Batch) -> Change:
     return _settled(counted, [Event("rows.dispatched", data)])
 
 
+def redispatched(account: Account, batches: int, rows: int) -> Change:
+    """Tell that batches which the queue had lost were sent again; nothing is counted."""
+    if account.state in TERMINAL:
+        return account, []
+    return account, [Event("rows.redispatched", {"batch_count": batches, "row_count": rows})]
+
+
 def processed(account: Account, outcome: Outcome, displaced: int = 0) -> Change:
     """Count the first outcome of a dispatched batch. Its rows have displaced `displaced` rows of other
     batches that were counted as SUCCEEDED; these are FAILED now."""

@@ -172,6 +172,10 @@ class StatusService:
         except ValueError as error:
             raise InvalidArgumentError("BATCH_CONFLICT", str(error)) from error
 
+    async def redispatch(self, process_id: str, batches: int, rows: int) -> Account:
+        """Record that batches which the queue had lost were sent again."""
+        return await self._change(process_id, lambda account: ledger.redispatched(account, batches, rows))
+
     async def finish(self, process_id: str, rows: int, batches: int) -> Account:
         """Record that all batches are sent. Raises InvalidArgumentError when other totals are recorded."""
         try:

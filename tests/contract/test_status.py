@@ -161,6 +161,14 @@ async def test_what_the_suite_paused_may_go_on_by_itself(ends: Ends) -> None:
         assert found and not found.held and not found.resumes
 
 
+async def test_batches_that_were_sent_again_change_nothing(ends: Ends) -> None:
+    process = await start(ends)
+    before = await ends.status.dispatched(process, batch(1))
+    assert await ends.status.redispatched(process, [batch(1)]) == before
+    await ends.status.cancelled(process)
+    assert (await ends.status.redispatched(process, [batch(1)])).terminal
+
+
 async def test_paused_resumed_cancelled(ends: Ends) -> None:
     process = await start(ends)
     assert (await ends.status.paused(process)).state == "PAUSED"

@@ -23,6 +23,7 @@ from ingestor.services.status.processes import TERMINAL, Failure, IllegalTransit
 class _Process:
     account: Account = field(default_factory=Account)
     batches: dict[int, Batch] = field(default_factory=dict)
+    again: list[int] = field(default_factory=list)  # numbers of batches that were sent again
     outcomes: dict[int, BatchOutcome] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     started: bool = False
@@ -105,6 +106,11 @@ class MemoryStatus(Status, Outcomes):
             return self._progress(process)
         process.batches[batch.number] = batch
         return await self._apply(process_id, lambda account: ledger.dispatched(account, batch))
+
+    async def redispatched(self, process_id: str, batches: Sequence[SentBatch]) -> Progress:
+        self._process(process_id).again += [batch.number for batch in batches]
+        rows = sum(batch.row_count for batch in batches)
+        return await self._apply(process_id, lambda account: ledger.redispatched(account, len(batches), rows))
 
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
         return await self._apply(process_id, lambda account: ledger.finished(account, rows, batches))

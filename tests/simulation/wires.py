@@ -253,6 +253,12 @@ class StatusCalls:
         )  # fmt: skip
         return await self._tell("dispatched", lambda status: status.dispatch(process_id, made))
 
+    async def redispatched(self, process_id: str, batches: Sequence[SentBatch]) -> Progress:
+        rows = sum(batch.row_count for batch in batches)
+        return await self._tell(
+            "redispatched", lambda status: status.redispatch(process_id, len(batches), rows)
+        )
+
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
         return await self._tell("finished", lambda status: status.finish(process_id, rows, batches))
 

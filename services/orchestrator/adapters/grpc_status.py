@@ -54,6 +54,12 @@ class GrpcStatus(Status):
         bounds = common_pb2.BatchRange(**bounds_of(batch))
         return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, dispatched=bounds))
 
+    async def redispatched(self, process_id: str, batches: Sequence[Batch]) -> Progress:
+        again = ledger_pb2.BatchesRedispatched(
+            batch_count=len(batches), row_count=sum(batch.row_count for batch in batches)
+        )
+        return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, redispatched=again))
+
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
         done = ledger_pb2.DispatchFinished(row_count=rows, batch_count=batches)
         return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, finished=done))

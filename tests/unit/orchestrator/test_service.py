@@ -610,6 +610,7 @@ async def test_what_the_queue_lost_is_sent_again() -> None:
     assert await reconciler.reconcile() == 2
     again = [suite.queue.bodies[body] for body in suite.queue.sent[before:]]
     assert again == batches[:2]
+    assert suite.status.processes[suite.process].again == [batch.key.range.number for batch in again]
     for batch in again:
         count = batch.key.range.row_count
         await suite.status.record(BatchOutcome(batch.key, "succeeded", count, 0, 0, ()))

@@ -171,6 +171,14 @@ def test_pausing_goes_back_to_where_it_was() -> None:
     assert (resumed, [e.type for e in events]) == (account, ["ingestion.resumed"])
 
 
+def test_batches_that_were_sent_again_are_told_while_the_process_runs() -> None:
+    account = Account()
+    told = Event("rows.redispatched", {"batch_count": 2, "row_count": 30})
+    assert ledger.redispatched(account, 2, 30) == (account, [told])
+    ended, _ = ledger.cancelled(account)
+    assert ledger.redispatched(ended, 2, 30) == (ended, [])
+
+
 def test_finishing_with_other_numbers_is_refused() -> None:
     account, _ = ledger.finished(Account(), 10, 1)
     assert ledger.finished(account, 10, 1)[0] == account

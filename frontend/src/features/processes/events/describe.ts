@@ -73,6 +73,13 @@ export function describeEvent(type: string, json: string): EventLook {
         ...look(IconSend, "neutral", `Batch ${batch} sent`, `${rowsOf(data)} are in the queue.`),
         minor: true,
       };
+    case "rows.redispatched":
+      return look(
+        IconSend,
+        "neutral",
+        `${plural(count(data, "batch_count"), "batch", "batches")} sent again`,
+        `The queue had lost them, with ${plural(count(data, "row_count"), "row")}.`,
+      );
     case "rows.processed":
       return {
         ...look(

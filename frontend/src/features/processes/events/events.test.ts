@@ -23,6 +23,12 @@ it("describes the outcome of a batch", () => {
   expect(minor).toBe(true);
 });
 
+it("describes batches that were sent again", () => {
+  const { title, detail } = describeEvent("rows.redispatched", '{"batch_count": 2, "row_count": 30}');
+  expect(title).toBe("2 batches sent again");
+  expect(detail).toBe("The queue had lost them, with 30 rows.");
+});
+
 it("describes how a process ended", () => {
   const counts = '"counts": {"read": 10, "succeeded": 8, "failed": 1, "skipped": 0, "unprocessed": 1}';
   expect(describeEvent("ingestion.completed", `{${counts}}`).detail).toBe(
