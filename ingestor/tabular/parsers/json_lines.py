@@ -18,7 +18,7 @@ from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, text_pieces, transcode
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.options import ReadOptions
-from ingestor.tabular.parsers.json_shapes import Alone, LineBlock, Matched, Shape, in_order, line_blocks
+from ingestor.tabular.parsers.json_shapes import Alone, LineBlock, Shape, line_blocks
 from ingestor.tabular.parsers.json_values import (
     TOO_DEEP,
     JsonObject,
@@ -29,6 +29,7 @@ from ingestor.tabular.parsers.json_values import (
     raw_decode,
     row_of,
 )
+from ingestor.tabular.parsers.row_parts import RowPart, in_order
 from ingestor.tabular.text_table import TextTable
 
 _SAMPLE = 64 * 1024
@@ -179,7 +180,7 @@ class JsonLinesTable:
         """The table of some lines of a block, which follow each other; `first_line` is the block's."""
         begin = int(np.argmax(chosen))
         left = chosen & ~too_long
-        parts: list[Matched] = []
+        parts: list[RowPart] = []
         for shape in self._shapes:
             if left.any():
                 found = block.rows(shape, left)

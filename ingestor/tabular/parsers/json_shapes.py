@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingestor.columns.arrow import Bytes, Int32s, Int64s, Mask, fully, pc, to_mask
+from ingestor.columns.arrow import Bytes, Int64s, Mask, fully, pc, to_mask
 from ingestor.tabular.files.encodings import BAD_BYTE
 from ingestor.tabular.normal_form import text_column
 from ingestor.tabular.parsers.json_values import decoder, is_kept
+from ingestor.tabular.parsers.row_parts import RowPart
+from ingestor.tabular.records.escapes import behind_escapes
 from ingestor.tabular.words import column_looks_typed
 
 _QUOTE, _BACKSLASH, _LF, _OPEN, _CLOSE, _COLON, _COMMA = b'"\\\n{}:,'
@@ -63,31 +65,6 @@ class Shape:
     """What they say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """The rows in some lines of one shape."""
-
-    lines: Int64s
-    """Their lines, by position in the block; shape [n]."""
-    columns: list[pa.StringArray]
-    """For each name of the shape the cells; shape [n]."""
-    words: dict[int, Int64s]
-    """By position of the name, the lines with a word (see ingestor.tabular.words), ascending."""
-
-    def of(self, names: Sequence[str], columns: Sequence[str]) -> Matched:
-        """The same rows with the columns of a table, where those of other names are missing."""
-        if tuple(names) == tuple(columns):
-            return self
-        places = {name: position for position, name in enumerate(names)}
-        missing = pa.nulls(len(self.lines), pa.string())
-        wide = [self.columns[places[name]] if name in places else missing for name in columns]
-        words = {}
-        for position, name in enumerate(columns):
-            if name in places and places[name] in self.words:
-                words[position] = self.words[places[name]]
-        return Matched(self.lines, wide, words)
-
-
 class Alone:
     """Collects rows that were decoded one by one."""
 
@@ -104,34 +81,14 @@ class Alone:
         self._lines.append(line)
         self._rows.append(cells)
 
-    def take(self) -> Matched:
+    def take(self) -> RowPart:
         """The rows."""
         columns = list(zip(*self._rows, strict=True)) if self._rows else [()] * self._width
-        return Matched(
+        return RowPart(
             np.array(self._lines, np.int64),
             [text_column(column) for column in columns],
             {position: np.array(lines, np.int64) for position, lines in self._words.items()},
         )
-
-
-def in_order(parts: Sequence[Matched]) -> Matched:
-    """The rows of all parts by line; the parts have the same columns."""
-    used = [part for part in parts if len(part.lines)]
-    if len(used) <= 1:
-        return (used or parts)[0]
-    lines = np.concatenate([part.lines for part in used])
-    order = np.argsort(lines)
-    columns = [
-        pa.concat_arrays(column).take(pa.array(order))
-        for column in zip(*(part.columns for part in used), strict=True)
-    ]
-    words: dict[int, list[Int64s]] = {}
-    for part in used:
-        for position, found in part.words.items():
-            words.setdefault(position, []).append(found)
-    return Matched(
-        lines[order], columns, {position: np.sort(np.concatenate(found)) for position, found in words.items()}
-    )
 
 
 class LineBlock:
@@ -153,7 +110,7 @@ class LineBlock:
         quote, backslash = kind == _QUOTE, kind == _BACKSLASH
         self._has_escapes = bool(backslash.any())
         if self._has_escapes:
-            quote &= ~_escaped(at, backslash)
+            quote &= ~behind_escapes(at, backslash)
         quotes = np.cumsum(quote, dtype=np.int32) - quote  # before each place
         closing = np.flatnonzero(is_end)
         before_line = np.concatenate([[0], quotes[closing[:-1]]])
@@ -204,7 +161,7 @@ class LineBlock:
             good &= (texts == np.frombuffer(name, np.uint8)).all(axis=1)
         return lines[good], places[good]
 
-    def rows(self, shape: Shape, among: Mask) -> Matched:
+    def rows(self, shape: Shape, among: Mask) -> RowPart:
         """The rows in the lines of a shape, without those that need a closer look."""
         lines, structure = self.matching(shape, among)
         at, quotes = self._at[structure], self._quotes[structure]
@@ -238,7 +195,7 @@ class LineBlock:
                 words[position] = word
         if not good.all():
             columns = [column.filter(pa.array(good)) for column in columns]
-        return Matched(
+        return RowPart(
             lines[good], columns, {position: lines[word & good] for position, word in words.items()}
         )
 
@@ -287,21 +244,6 @@ def _kinds(width: int) -> Bytes:
     kinds = np.array([_COMMA, _COLON] * width + [_CLOSE], np.uint8)
     kinds[0] = _OPEN
     return kinds
-
-
-def _escaped(at: Int32s, backslash: Mask) -> Mask:
-    """Which of some marked places are behind a backslash that escapes them."""
-    found = np.zeros(len(at), np.bool_)
-    slashes = np.flatnonzero(backslash)
-    # Where backslashes follow each other, the first escapes the second, the third the fourth.
-    begins = np.ones(len(slashes), np.bool_)
-    begins[1:] = np.diff(at[slashes]) != 1
-    order = np.arange(len(slashes))
-    within = order - np.maximum.accumulate(np.where(begins, order, 0))
-    escaping = slashes[within % 2 == 0]
-    behind = np.minimum(escaping + 1, len(at) - 1)
-    found[behind[at[behind] == at[escaping] + 1]] = True
-    return found
 
 
 def _between(data: bytes, bounds: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> pa.StringArray:

@@ -95,10 +95,24 @@ class RecordReader:
 
     def records(self) -> Iterator[Record]:
         """The remaining records."""
-        while self._at < len(self._text) or self._more():
-            if self._at == len(self._text):
-                continue
-            yield self._record()
+        while record := self.record():
+            yield record
+
+    def record(self) -> Record | None:
+        """The next record; None at the end of the text."""
+        while self._at == len(self._text):
+            if not self._more():
+                return None
+        return self._record()
+
+    @property
+    def line(self) -> int:
+        """The physical line on which the next record starts, from 0."""
+        return self._line
+
+    def rest(self) -> str:
+        """What was taken from the pieces and is in no record yet."""
+        return self._text[self._at :]
 
     def certain(self, skip_lines: int) -> int:
         """How many characters of a text, fed as one piece, are records that no further text can change."""
@@ -114,47 +128,44 @@ class RecordReader:
     def _record(self) -> Record:
         line = self._line
         if self._comment and self._text.startswith(self._comment, self._at):
-            return self._line_record("comment-row")
+            return self._line_record(comment=True)
         while True:
             outcome = self._split()
             if outcome != "more":
                 break
             if len(self._text) - self._at > self._most + 2:
-                return self._line_record("record-too-long" if self._first_line_is_long() else "quote-error")
+                return self._line_record()
             if not self._more():
                 outcome = self._split()
                 break
         if isinstance(outcome, str):
-            return self._line_record("quote-error")
+            return self._line_record()
         cells, end, after = outcome
         if end - self._at > self._most:
-            return self._line_record("record-too-long" if self._first_line_is_long() else "quote-error")
+            return self._line_record()
         text = self._text[self._at : end]
         self._at = after
         self._line += 1 + sum(1 for _ in _LINE_END.finditer(text))
         blank = not (text.lstrip(" ") if self._skips_blanks else text)
         return Record(line, () if blank else cells, text)
 
-    def _first_line_is_long(self) -> bool:
-        found = _LINE_END.search(self._text, self._at)
-        return (found.start() if found else len(self._text)) - self._at > self._most
-
-    def _line_record(self, kind: str) -> Record:
+    def _line_record(self, *, comment: bool = False) -> Record:
         """The physical line as a record without cells; keeps only the beginning of a long line."""
-        line, kept = self._line, ""
+        line, kept, size = self._line, "", 0
         while True:
             found = _LINE_END.search(self._text, self._at)
+            end = found.start() if found else len(self._text)
+            size += end - self._at
+            kept += self._text[self._at : min(end, self._at + _KEPT - len(kept))]
+            self._at = end
             if found and (found.end() < len(self._text) or self._ended):
-                kept += self._text[self._at : found.start()][: _KEPT - len(kept)]
                 self._at = found.end()
                 break
-            if not found:
-                kept += self._text[self._at :][: _KEPT - len(kept)]
-                self._at = len(self._text)
             if not self._more() and not found:
                 break
         self._line += 1
-        return Record(line, None, kept, kind)
+        too_long = "record-too-long" if size > self._most else "quote-error"
+        return Record(line, None, kept, "comment-row" if comment else too_long)
 
     def _split(self) -> tuple[tuple[str | None, ...], int, int] | str:
         """Cells of the record at `_at`, its end, and where the next one begins; or "more" when only more text
