@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestor.notices import merged, shifted
@@ -108,6 +108,12 @@ def _read(data: bytes, options: ReadOptions, limits: Limits) -> object:
     size=st.sampled_from([1, 20, 10**6]),
     most=st.sampled_from([5, 40, 10**6]),
     rows=st.sampled_from([1, 3, 100]),
+)
+@example(
+    file=(ReadOptions(comment_char="#", header=False, columns=("a", "b")), b'#,"\n1,2\n",3\n4,5\n'),
+    size=10**6,
+    most=100,
+    rows=100,
 )
 def test_as_each_record_alone(file: tuple[ReadOptions, bytes], size: int, most: int, rows: int) -> None:
     options, data = file
