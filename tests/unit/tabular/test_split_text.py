@@ -110,7 +110,7 @@ def _read(data: bytes, options: ReadOptions, limits: Limits) -> object:
     rows=st.sampled_from([1, 3, 100]),
 )
 @example(
-    file=(ReadOptions(comment_char="#", header=False, columns=("a", "b")), b'#,"\n1,2\n",3\n4,5\n'),
+    file=(ReadOptions(comment_char="#", header=False, columns=("a", "b")), b'0,0\n#,"\n1,2\n",3\n4,5\n'),
     size=10**6,
     most=100,
     rows=100,
