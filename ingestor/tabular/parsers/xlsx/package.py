@@ -63,6 +63,37 @@ class _Elements(Handler):
             raise invalid("too many elements")
 
 
+class PartParser:
+    """Feeds the XML of a part to a handler. Refuses entities and document types."""
+
+    def __init__(self, part: str, handler: Handler) -> None:
+        self._part = part
+        self._parser = parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = handler.start
+        parser.EndElementHandler = handler.end
+        parser.CharacterDataHandler = handler.text
+        parser.StartDoctypeDeclHandler = self._forbid
+        parser.EntityDeclHandler = self._forbid
+
+    def _forbid(self, *_: object) -> None:
+        raise invalid(f"the part {self._part} declares a document type or an entity")
+
+    def feed(self, piece: bytes) -> None:
+        """Parse the next bytes. Raises UnreadableFileError."""
+        self._parse(piece, ended=False)
+
+    def end(self) -> None:
+        """Say that the part has ended. Raises UnreadableFileError."""
+        self._parse(b"", ended=True)
+
+    def _parse(self, piece: bytes, *, ended: bool) -> None:
+        try:
+            self._parser.Parse(piece, ended)
+        except expat.ExpatError as error:
+            raise invalid(f"the part {self._part} is not XML ({error})") from error
+
+
 class Package:
     """The parts of a workbook by name. Names are compared like those of files of Windows: without case, with
     either slash; some programs write them so."""
@@ -119,27 +150,13 @@ class Package:
             raise invalid(f"the part {part} cannot be read") from error
 
     def parse(self, part: str, handler: Handler) -> Iterator[None]:
-        """Feed a part to a handler, yielding after each piece. Refuses entities and document types. Raises
-        UnreadableFileError."""
-        parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler = handler.start
-        parser.EndElementHandler = handler.end
-        parser.CharacterDataHandler = handler.text
-
-        def forbid(*_: object) -> None:
-            raise invalid(f"the part {part} declares a document type or an entity")
-
-        parser.StartDoctypeDeclHandler = forbid
-        parser.EntityDeclHandler = forbid
-        try:
-            for piece in self.pieces(part):
-                parser.Parse(piece, False)
-                yield
-            parser.Parse(b"", True)
+        """Feed a part to a handler, yielding after each piece. Raises UnreadableFileError."""
+        parser = PartParser(part, handler)
+        for piece in self.pieces(part):
+            parser.feed(piece)
             yield
-        except expat.ExpatError as error:
-            raise invalid(f"the part {part} is not XML ({error})") from error
+        parser.end()
+        yield
 
     def elements(self, part: str) -> list[tuple[str, dict[str, str]]]:
         """Every element of a small part: its name and attributes without prefixes."""

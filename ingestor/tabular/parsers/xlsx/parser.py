@@ -10,6 +10,9 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import BinaryIO
 
+import numpy as np
+import pyarrow as pa
+
 from ingestor.outcomes import Notice, quoted
 from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
@@ -31,12 +34,14 @@ from ingestor.tabular.parsers.xlsx.notices import (
     percents,
 )
 from ingestor.tabular.parsers.xlsx.package import Package
+from ingestor.tabular.parsers.xlsx.plain_rows import PlainRows
 from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
 from ingestor.tabular.parsers.xlsx.workbook import Workbook
 from ingestor.tabular.records.header import ROW_NAME
 from ingestor.tabular.text_table import TextTable
-from ingestor.tabular.words import looks_typed
+from ingestor.tabular.words import column_looks_typed, looks_typed
 
+_BLOCK_CELLS = 512 * 1024  # of a table, missing ones too
 _LONGEST_FOOTER = 30  # rows at the end of a sheet that may stand below its table
 
 # Text that would be another number where the point separates groups: it is noted to be text.
@@ -50,7 +55,8 @@ class XlsxTable:
         book = Workbook(package)
         tab = book.choose(options.sheet)
         sheet = Sheet()
-        rows = book.rows(tab, sheet)
+        self._reader = book.reader(tab, sheet)
+        rows = self._reader.rows()
         top = list(islice(rows, MOST_LINES))
         head = list(islice((row for row in chain(top, rows) if row.number > options.skip_lines), PEEKED))
         filled = [row for row in head if row.cells]
@@ -80,7 +86,7 @@ class XlsxTable:
             self.columns = (ROW_NAME, *self.columns[1:])
         self._end = self._first + len(self.columns)  # the columns may be declared
         above = header[-1].number if header else layout.skip_lines
-        self._rows = chain((row for row in head if row.number > above), rows)
+        self._head = [row for row in head if row.number > above]
         self._footer = options.skip_footer if "skip_footer" in options.model_fields_set else None
         self.guesses = tuple(layout_guesses(layout, options))
         if options.sheet is None and len(book.tabs) > 1:
@@ -96,14 +102,17 @@ class XlsxTable:
 
     def blocks(self) -> Iterator[TextTable]:
         builder = BlockBuilder(len(self.columns), self._block_rows)
-        waiting: deque[Row] = deque()
         kept = _LONGEST_FOOTER if self._footer is None else self._footer
-        for row in self._rows:
-            waiting.append(row)
-            if len(waiting) > kept:
-                self._add(builder, waiting.popleft())
-                if builder.full:
-                    yield self._taken(builder)
+        held: deque[list[Row] | PlainRows] = deque()
+        count = 0
+        for block in chain([self._head], self._reader.blocks()):
+            held.append(block)
+            count += len(block)
+            while held and count - len(held[0]) >= kept:
+                first = held.popleft()
+                count -= len(first)
+                yield from self._tables(builder, first)
+        waiting = deque(row for block in held for row in _one_by_one(block))
         footer = footer_length(waiting, len(self.columns)) if self._footer is None else self._footer
         while len(waiting) > footer:
             self._add(builder, waiting.popleft())
@@ -115,6 +124,35 @@ class XlsxTable:
                 builder.note(*told)
         if not builder.empty or self._notices:
             yield self._taken(builder)
+
+    def _tables(self, builder: BlockBuilder, rows: list[Row] | PlainRows) -> Iterator[TextTable]:
+        """The tables of some rows; the last ones may stay in the builder."""
+        if isinstance(rows, PlainRows) and not self._has_outside(rows):
+            if not builder.empty or self._notices:
+                yield self._taken(builder)
+            most = max(1, min(self._block_rows, _BLOCK_CELLS // len(self.columns)))
+            for start in range(0, len(rows), most):
+                yield self._table(rows.part(start, min(start + most, len(rows))))
+            return
+        for row in _one_by_one(rows):
+            self._add(builder, row)
+            if builder.full:
+                yield self._taken(builder)
+
+    def _has_outside(self, rows: PlainRows) -> bool:
+        """Whether a cell stands outside the table."""
+        return any(not self._first <= column < self._end for column in rows.columns)
+
+    def _table(self, rows: PlainRows) -> TextTable:
+        """The table of some rows whose cells are all within it."""
+        columns, words = [], {}
+        missing = pa.nulls(len(rows), pa.string())
+        for position in range(len(self.columns)):
+            cells, is_text = rows.columns.get(position + self._first, (missing, None))
+            columns.append(cells)
+            if is_text is not None and (word := is_text & column_looks_typed(cells)).any():
+                words[position] = np.flatnonzero(word)
+        return TextTable(columns, np.arange(len(rows)), rows.numbers - 1, len(rows), [], words=words)
 
     def _taken(self, builder: BlockBuilder) -> TextTable:
         self._notices += self._percents()
@@ -167,6 +205,10 @@ class XlsxTable:
             f"The cell {letters(column)}{row} stands outside the table, whose header has the columns "
             f"{first} to {last}."
         )
+
+
+def _one_by_one(rows: list[Row] | PlainRows) -> Iterator[Row]:
+    return iter(rows) if isinstance(rows, list) else map(rows.row, range(len(rows)))
 
 
 def _has_gaps(rows: Sequence[Row]) -> bool:

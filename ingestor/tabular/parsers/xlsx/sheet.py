@@ -14,7 +14,7 @@ from ingestor.tabular.parsers.xlsx.styles import PLAIN, Style
 
 # The size of a sheet (https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3): rows, and
 # columns up to XFD.
-_MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
+MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 _MOST = 1000  # ranges of hidden columns that are kept
 _TRUE = frozenset(("1", "true", "on"))
 _BOOLEANS = {"1": "true", "0": "false", "true": "true", "false": "false"}
@@ -61,7 +61,7 @@ class Sheet:
 def sheet_rows(package: Package, part: str, book: Book, sheet: Sheet) -> Iterator[Row]:
     """The rows of a sheet that hold something, or the empty text. `sheet` is filled meanwhile. Raises
     UnreadableFileError."""
-    handler = _Rows(book, sheet)
+    handler = SheetHandler(book, sheet)
     for _ in package.parse(part, handler):
         yield from handler.rows
         handler.rows.clear()
@@ -77,9 +77,16 @@ class _Cell:
     formula: bool = False
 
 
-class _Rows(Handler):
+class SheetHandler(Handler):
+    """Makes rows of the XML of a sheet."""
+
     def __init__(self, book: Book, sheet: Sheet) -> None:
         self.rows: list[Row] = []
+        """Those that are complete. Whoever takes them clears the list."""
+        self.is_between_rows = False
+        """Whether the last tag was the end of a row directly in the sheet's data."""
+        self._level = 0
+        self._data_level = -1
         self._book = book
         self._strings = book.strings.known
         self._styles = {str(number): style for number, style in enumerate(book.styles)}
@@ -94,6 +101,8 @@ class _Rows(Handler):
         """An element begins."""
         name = local(name) if ":" in name else name
         cell = self._cell
+        self._level += 1
+        self.is_between_rows = False
         if name == "c":
             reference = attributes.get("r")
             self._column = column_of(reference) if reference else self._column + 1
@@ -113,12 +122,15 @@ class _Rows(Handler):
                 self._phonetic = True
         elif name == "row":
             self._start_row(attributes)
+        elif name == "sheetData":
+            self._data_level = self._level
         elif name == "col" and attributes.get("hidden") in _TRUE:
             self._hide_columns(attributes)
 
     def end(self, name: str) -> None:
         """An element ends."""
         name = local(name) if ":" in name else name
+        self._level -= 1
         if name == "c":
             if self._cell:
                 self._take(self._cell)
@@ -129,6 +141,7 @@ class _Rows(Handler):
             self._phonetic = False
         elif name == "row":
             row = self._row
+            self.is_between_rows = self._level == self._data_level
             if row.cells or row.faults or row.empty_text:
                 self.rows.append(row)
 
@@ -137,13 +150,30 @@ class _Rows(Handler):
         if self._reading is not None:
             self._reading.append(data)
 
+    @property
+    def number(self) -> int:
+        """The number of the last row."""
+        return self._row.number
+
+    def pass_rows(self, number: int) -> None:
+        """Go on as if the rows up to this number had been read."""
+        self._row = Row(number)
+
+    def value(self, kind: str, raw: str, style: str) -> str:
+        """What a cell says. Raises ValueError, LookupError or ArithmeticError where that is not all there is
+        to say about it."""
+        found = self._styles.get(style, PLAIN)
+        if found.percent:
+            raise ValueError
+        return self._value(kind, raw, found)
+
     def _start_row(self, attributes: dict[str, str]) -> None:
         number = attributes.get("r", "").strip()
         if number and not number.isdecimal():
             raise invalid(f"a row has the number {number[:_SHOWN]!r}")
         self._row = Row(int(number[:9]) if number else self._row.number + 1)
-        if not 1 <= self._row.number <= _MAX_ROWS:
-            raise invalid(f"it has a row {self._row.number}; a sheet has {_MAX_ROWS} rows")
+        if not 1 <= self._row.number <= MAX_ROWS:
+            raise invalid(f"it has a row {self._row.number}; a sheet has {MAX_ROWS} rows")
         self._row.hidden = attributes.get("hidden") in _TRUE
         self._column = -1
 

@@ -12,6 +12,7 @@ from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.top import SheetFacts
 from ingestor.tabular.parsers.xlsx.package import Package, invalid
 from ingestor.tabular.parsers.xlsx.sheet import Book, Row, Sheet, column_of, sheet_rows
+from ingestor.tabular.parsers.xlsx.sheet_reader import SheetReader
 from ingestor.tabular.parsers.xlsx.strings import SharedStrings
 from ingestor.tabular.parsers.xlsx.styles import cell_styles
 
@@ -74,10 +75,15 @@ class Workbook:
             attributes.get("state", "visible").lower() in ("hidden", "veryhidden"),
         )
 
-    def rows(self, tab: Tab, sheet: Sheet | None = None) -> Iterator[Row]:
+    def rows(self, tab: Tab) -> Iterator[Row]:
         """The rows of a sheet with cells; see sheet_rows."""
         assert tab.part is not None
-        return sheet_rows(self.package, tab.part, self.book, sheet or Sheet())
+        return sheet_rows(self.package, tab.part, self.book, Sheet())
+
+    def reader(self, tab: Tab, sheet: Sheet) -> SheetReader:
+        """A reader of a sheet with cells."""
+        assert tab.part is not None
+        return SheetReader(self.package, tab.part, self.book, sheet)
 
     def choose(self, wanted: str | int | None) -> Tab:
         """The sheet of this name or number (from 1). Without one: the first visible sheet with a table, which
