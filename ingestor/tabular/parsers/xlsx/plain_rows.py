@@ -1,16 +1,16 @@
 """Reads many rows of a sheet at once, where their XML is as the big programs write it.
 
 A plain row is `<row ...>` with cells `<c ...><v>...</v></c>`, `<c ...><is><t>...</t></is></c>` or
-`<c .../>`, and nothing else: no formula, no rich text, no error, no blanks between elements. A row that is not
-plain is left to the XML parser, which reads it as if the others did not exist.
+`<c .../>`, and nothing else: no formula, no rich text, no error, no blanks between elements. A row that is
+not plain is left to the XML parser, which reads it as if the others did not exist.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from xml.sax.saxutils import unescape
 
 import numpy as np
@@ -38,21 +38,31 @@ for _tags, _next in (
         _FOLLOWS[_tag, list(_next)] = True
 _MARKED = np.zeros(256, np.bool_)
 _MARKED[list(b'<>"')] = True
+# Characters that XML does not allow, and carriage returns, which it changes.
+_MARKED[[*range(9), *range(11, 32)]] = True
 _DIGIT = np.zeros(256, np.bool_)
 _DIGIT[list(b"0123456789")] = True
 _LETTER = np.zeros(256, np.bool_)
 _LETTER[list(range(65, 91))] = True
 _ATTRIBUTE = re.compile(r'\s+([A-Za-z_][\w.:-]*)="([^"<>&]*)"')
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)")
-# What XML does not allow, and carriage returns, which it changes.
-_ODD = re.compile(rb"[\x00-\x08\x0b-\x1f]|\xef\xbf[\xbe\xbf]|<[!?]")
+_NO_CHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")  # to XML
 _INTEGER = "-?[0-9]+"
 # At most 15 digits and no zero too many: it stays as it is.
 _SHORT_FRACTION = r"-?(?:0|[1-9][0-9]{0,6})\.[0-9]{0,7}[1-9]"
 
-Value = Callable[[str, str, str], str]
-"""What a cell of this type and style (as they are written) says with this value. Raises for what is no value,
-and for what a reader of single rows has more to say about."""
+_MOST_TEXT = 8 * 2**20  # characters of the shared strings in a block
+
+
+class Values(Protocol):
+    """Knows what cells say."""
+
+    def value(self, kind: str, raw: str, style: str) -> str:
+        """What a cell of this type and style (as they are written) says. Raises ValueError, LookupError or
+        ArithmeticError for what is no value, and where there is more to say."""
+
+    def strings(self, indices: Sequence[int]) -> list[str]:
+        """Shared strings. Raises LookupError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +106,20 @@ class RowBlock:
     """Where each begins; shape [rows]."""
     is_plain: Mask
 
-    def __init__(self, data: bytes, number: int, value: Value) -> None:
-        """`data` begin with `<row` and end with `</row>`; `number` is that of the row before."""
+    def __init__(self, data: bytes, number: int, values: Values) -> None:
+        """`data` begin with `<row`, end with `</row>` and have no comments and the like; `number` is that of
+        the row before."""
         self.data = data
-        self._value = value
+        self._values = values
         self._bytes: Bytes = np.frombuffer(data, np.uint8)
         self.begins = np.zeros(1, np.int64)
         self.is_plain = np.zeros(1, np.bool_)
-        if _ODD.search(data):
+        if any(odd in data for odd in _NO_CHARACTERS):
             return
         at = np.flatnonzero(_MARKED.take(self._bytes)).astype(np.int32)
-        tag = np.flatnonzero(self._bytes[at] != ord('"'))
-        if len(tag) % 2 or not self._alternate(at[tag]):
+        mark = self._bytes[at]
+        tag = np.flatnonzero(mark != ord('"'))
+        if (mark < 32).any() or len(tag) % 2 or not self._alternate(at[tag]):
             return
         try:
             data.decode()
@@ -257,6 +269,9 @@ class RowBlock:
 
     def _take(self, texts: Any, codes: Int64s, kinds: list[tuple[str, str] | None]) -> None:
         """Set what the cells say."""
+        if not len(codes):
+            self.is_plain[:] = False
+            return
         order = np.argsort(codes, kind="stable")
         used, starts = np.unique(codes[order], return_index=True)
         found = []
@@ -270,7 +285,7 @@ class RowBlock:
             is_text[places] = kind[0] in ("s", "str", "inlineStr")
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
-        self._cells: Any = pa.concat_arrays(found).take(pa.array(back)) if found else texts
+        self._cells: Any = pa.concat_arrays(found).take(pa.array(back))
         self._is_text = is_text
         # A row that holds nothing, or empty text alone, is not plain.
         holds = np.zeros(len(self.is_plain), np.bool_)
@@ -279,6 +294,8 @@ class RowBlock:
 
     def _said(self, texts: Any, places: Int64s, kind: str, style: str) -> Any:
         """What cells of a type and style say."""
+        if kind == "s" and fully(texts, "[0-9]{1,9}").all():
+            return self._shared(texts, places)
         if kind in ("str", "inlineStr"):
             odd = to_mask(pc.match_substring(texts, "_x"), null=False)
         elif kind == "n" and self._is_number(style):
@@ -292,7 +309,7 @@ class RowBlock:
         wrong: list[bool] = []
         for text in texts.filter(mask).to_pylist():
             try:
-                said.append(self._value(kind, text, style))
+                said.append(self._values.value(kind, text, style))
                 wrong.append(False)
             except (ValueError, LookupError, ArithmeticError):
                 said.append("")
@@ -301,10 +318,24 @@ class RowBlock:
         column = text_column(said)
         return column if odd.all() else pc.replace_with_mask(texts, mask, column)
 
+    def _shared(self, texts: Any, places: Int64s) -> Any:
+        """Shared strings by their numbers."""
+        try:
+            said = self._values.strings(pc.cast(texts, pa.int64()).to_pylist())
+        except LookupError:
+            said = []
+        if not said or sum(map(len, said)) > _MOST_TEXT:
+            self.is_plain[self._rows[places]] = False
+            return texts
+        return text_column(said)
+
     def _is_number(self, style: str) -> bool:
         """Whether numbers in a style are shown as they are."""
         try:
-            return self._value("n", "1", style) == "1" and self._value("n", "40000.5", style) == "40000.5"
+            return (
+                self._values.value("n", "1", style) == "1"
+                and self._values.value("n", "40000.5", style) == "40000.5"
+            )
         except (ValueError, LookupError, ArithmeticError):
             return False
 

@@ -167,6 +167,11 @@ class SheetHandler(Handler):
             raise ValueError
         return self._value(kind, raw, found)
 
+    def strings(self, indices: Sequence[int]) -> list[str]:
+        """Shared strings. Raises LookupError."""
+        self._book.strings.at(max(indices, default=0))
+        return list(map(self._strings.__getitem__, indices))
+
     def _start_row(self, attributes: dict[str, str]) -> None:
         number = attributes.get("r", "").strip()
         if number and not number.isdecimal():

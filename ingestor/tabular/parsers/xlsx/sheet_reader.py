@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,7 @@ _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding=["']([^"']*)["']""")
 _LONGEST = 4 * 2**20  # bytes of the XML of a row
 _ROW_END = b"</row>"
 _DATA_END = b"</sheetData"
+_ANYTHING_WITHIN = (b"<!", b"<?")  # comments and the like
 _FEWEST = 8  # rows that follow each other, on average, where they are read at once
 
 
@@ -29,20 +31,23 @@ class SheetReader:
         self._parser = PartParser(part, self._handler)
         self._ready: deque[Row] = deque()
         self._is_utf8: bool | None = None
+        self._ended = False
 
     def rows(self) -> Iterator[Row]:
         """The next rows, one by one."""
         while True:
             while self._ready:
                 yield self._ready.popleft()
+            if self._ended:
+                return
             piece = next(self._pieces, None)
             if piece is None:
-                break
+                self._end()
+                continue
             if self._is_utf8 is None:
                 self._is_utf8 = _is_utf8(piece)
             self._parser.feed(piece)
             self._ready.extend(self._taken())
-        self._parser.end()
 
     def blocks(self) -> Iterator[list[Row] | PlainRows]:
         """The rows that are left."""
@@ -57,21 +62,30 @@ class SheetReader:
                 # The XML parser is anywhere in a row: first to its end.
                 end = text.find(_ROW_END) + len(_ROW_END)
                 between = end >= len(_ROW_END)
+                self._handler.is_between_rows = False
                 self._parser.feed(self._cut(text, end if between else max(0, len(text) - len(_ROW_END))))
                 yield self._taken()
                 at_once = not between or self._handler.is_between_rows
             if at_once and between:
                 data_end = text.find(_DATA_END)
                 end = text.rfind(_ROW_END, 0, len(text) if data_end < 0 else data_end) + len(_ROW_END)
-                if end >= len(_ROW_END):
+                if any(mark in text for mark in _ANYTHING_WITHIN):
+                    at_once = False
+                elif end >= len(_ROW_END):
                     yield from self._rows_of(self._cut(text, end))
-                at_once = self._handler.is_between_rows and data_end < 0 and len(text) <= _LONGEST
+                    at_once = self._handler.is_between_rows
+                at_once &= data_end < 0 and len(text) <= _LONGEST
             if not at_once:
                 self._parser.feed(self._cut(text, len(text)))
                 yield self._taken()
-        self._parser.feed(bytes(text))
+        if not self._ended:
+            self._parser.feed(bytes(text))
+            self._end()
+            yield self._taken()
+
+    def _end(self) -> None:
+        self._ended = True
         self._parser.end()
-        yield self._taken()
 
     @staticmethod
     def _cut(text: bytearray, end: int) -> bytes:
@@ -88,7 +102,7 @@ class SheetReader:
         """The rows of some XML that begins between rows and ends with one."""
         start = data.find(b"<row")
         handler = self._handler
-        block = RowBlock(data[start:], handler.number, handler.value) if start >= 0 else None
+        block = RowBlock(data[start:], handler.number, handler) if start >= 0 else None
         if block is None or data[:start].strip() or not block.is_plain.any():
             self._parser.feed(data)
             yield self._taken()
@@ -100,7 +114,7 @@ class SheetReader:
             yield self._taken()
             return
         places = [*block.begins.tolist(), len(block.data)]
-        for first, end in zip(edges[:-1], edges[1:], strict=True):
+        for first, end in pairwise(edges):
             if plain[first]:
                 yield block.rows(first, end)
                 handler.pass_rows(int(block.numbers[end - 1]))
