@@ -116,9 +116,9 @@ def _lines(block: TextTable) -> bytes:
         )
     lines = np.zeros(count, np.int64)
     lines[block.row_index] = block.line_index + block.first_line
-    code, columns = marks_of(block.words, count)
-    marks = [None if not found else _as_json([_CELLS, _marks(found)]) for found in columns]
-    rejects: list[str | None] = [marks[place] for place in code.tolist()]
+    code, with_words = marks_of(block.words, count)
+    marks = [None if not found else _as_json([_CELLS, _marks(found)]) for found in with_words]
+    rejects: dict[int, str] = {}
     for record in block.rejected:
         (error,) = record.errors
         index = record.row_number - block.first_row
@@ -129,14 +129,22 @@ def _lines(block: TextTable) -> bytes:
     rejected = {record.row_number - block.first_row for record in block.rejected}
     for index, notes in _by_row(block.cell_notes).items():
         if index not in rejected:
-            rejects[index] = _as_json([_CELLS, notes + _marks(columns[code[index]])])
-    # For each record its position among the block's rows; null for a rejected one.
-    positions = np.full(count, -1, np.int64)
-    positions[block.row_index] = np.arange(len(block.row_index))
-    indices: Any = pa.array(positions, mask=positions < 0)
-    return _write(
-        [pa.array(lines), pa.array(rejects, pa.string()), *(column.take(indices) for column in block.columns)]
-    )
+            rejects[index] = _as_json([_CELLS, notes + _marks(with_words[code[index]])])
+    places: Any = pa.array(code)
+    reject: Any = pa.array(marks, pa.string()).take(places)
+    if rejects:
+        chosen = np.zeros(count, np.bool_)
+        chosen[list(rejects)] = True
+        texts = pa.array([rejects[index] for index in sorted(rejects)], pa.string())
+        reject = pc.replace_with_mask(reject, pa.array(chosen), texts)
+    columns = block.columns
+    if len(block.row_index) < count:
+        # For each record its position among the block's rows; null for a rejected one.
+        positions = np.full(count, -1, np.int64)
+        positions[block.row_index] = np.arange(len(block.row_index))
+        indices: Any = pa.array(positions, mask=positions < 0)
+        columns = [column.take(indices) for column in columns]
+    return _write([pa.array(lines), reject, *columns])
 
 
 def _marks(columns: Iterable[int]) -> list[tuple[int, str, str]]:
@@ -199,14 +207,15 @@ def from_normal_form(table: TextTable) -> TextTable:
 
 
 def _notes(texts: pa.StringArray, rows: Int64s) -> tuple[list[CellNote], dict[int, Int64s]]:
-    """The notes of cells and the words in the texts of rows, which have few different ones where there are
-    many words."""
+    """The notes of cells and the words in the texts of rows. Where there are many words, few texts differ."""
     notes: list[CellNote] = []
     words: dict[int, list[Int64s]] = {}
     encoded: Any = texts.dictionary_encode()
     codes = encoded.indices.to_numpy()
-    for code, text in enumerate(encoded.dictionary.to_pylist()):
-        of_text = rows[codes == code]
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(encoded.dictionary)))
+    for of_code, text in zip(np.split(rows[order], ends[:-1]), encoded.dictionary.to_pylist(), strict=False):
+        of_text: Int64s = of_code
         for column, fault, shown in json.loads(text)[1]:
             if fault or shown:
                 notes += [CellNote(row, column, fault, shown) for row in of_text.tolist()]

@@ -42,8 +42,8 @@ def _shortest(raw: str) -> str:
 
 
 def percent_text(number: str, decimals: int) -> str:
-    """A hundred times the number with so many decimals."""
-    percent = (parsed(number) * 100).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _WIDE)
+    """A hundred times the number with so many decimals. Raises ValueError where that is too large."""
+    percent = parsed(str(parsed(number) * 100)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _WIDE)
     return f"{percent:f}"
 
 

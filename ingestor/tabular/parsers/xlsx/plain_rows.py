@@ -18,7 +18,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingestor.columns.arrow import Bytes, Int32s, Int64s, Mask, buffer_of, fully, pc, to_mask
-from ingestor.tabular.normal_form import text_column
 from ingestor.tabular.parsers.xlsx.sheet import MAX_COLUMNS, MAX_ROWS, Row
 
 _ROW, _ROW_END, _C, _C_END, _C_EMPTY, _V, _V_END, _IS, _IS_END, _T, _T_END = range(1, 12)
@@ -309,25 +308,25 @@ class RowBlock:
         wrong: list[bool] = []
         for text in texts.filter(mask).to_pylist():
             try:
-                said.append(self._values.value(kind, text, style))
+                said.append(_whole(self._values.value(kind, text, style)))
                 wrong.append(False)
             except (ValueError, LookupError, ArithmeticError):
                 said.append("")
                 wrong.append(True)
         self.is_plain[self._rows[places[odd]][wrong]] = False
-        column = text_column(said)
+        column = pa.array(said, pa.string())
         return column if odd.all() else pc.replace_with_mask(texts, mask, column)
 
     def _shared(self, texts: Any, places: Int64s) -> Any:
         """Shared strings by their numbers."""
         try:
             said = self._values.strings(pc.cast(texts, pa.int64()).to_pylist())
-        except LookupError:
-            said = []
-        if not said or sum(map(len, said)) > _MOST_TEXT:
-            self.is_plain[self._rows[places]] = False
-            return texts
-        return text_column(said)
+            if sum(map(len, said)) <= _MOST_TEXT:
+                return pa.array(said, pa.string())
+        except (LookupError, UnicodeEncodeError):
+            pass
+        self.is_plain[self._rows[places]] = False
+        return texts
 
     def _is_number(self, style: str) -> bool:
         """Whether numbers in a style are shown as they are."""
@@ -361,6 +360,12 @@ class RowBlock:
             is_text[row[places]] = self._is_text[cells][places]
             columns[number] = (full, is_text)
         return PlainRows(self.numbers[first:end], columns)
+
+
+def _whole(text: str) -> str:
+    """The text. Raises ValueError for one with half of a surrogate pair."""
+    text.encode()
+    return text
 
 
 def _row_attributes(text: str) -> bool:

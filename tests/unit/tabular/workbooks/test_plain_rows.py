@@ -20,7 +20,14 @@ from ingestor.tabular.parsers.xlsx.sheet import SheetHandler
 from tests.unit.tabular.workbooks.building import Cell, packed, parts_of, sheet_xml
 
 _FORMATS = ["yyyy-mm-dd", "yyyy-mm-dd hh:mm", "hh:mm", "[h]:mm", "0.0%", "00000", "0.00"]
-_SHARED = ["<t>a</t>", "<t/>", "<t>1.50</t>", "<r><t>ri</t></r><r><t>ch</t></r>", "<t>x_x0041_&amp;</t>"]
+_SHARED = [
+    "<t>a</t>",
+    "<t/>",
+    "<t>1.50</t>",
+    "<r><t>ri</t></r><r><t>ch</t></r>",
+    "<t>x_x0041_&amp;</t>",
+    "<t>_xD800_</t>",
+]
 _TEXTS = [
     *("a", "", "1.50", "2024-01-02", "ü", "a &amp; b", "&lt;b&gt;", "&quot;&apos;", "&#10;", "_x0041_", "_x"),
     *(" a ", "a\tb", "a\nb", 'say "hi"', "true", "&amp;lt;", "a>b", "_xD800_", "]]", "\r", "\ufffd"),
@@ -31,8 +38,9 @@ _NUMBERS = [
     *("61", "60.5", "366.25", "2958466", "44197.00000000001", "0.0000123", "12345678901234567890"),
     *("0.5", "10000000.1"),
 ]  # fmt: skip
+_HIDDEN = "<row><c><v>1</v></c></row>"
 _KINDS = ["", "n", "s", "str", "b", "e", "d", "inlineStr"]
-_VALUES = {"s": ["0", "1", "2", "3", "4", "5", "-1", "x", "", " 1"], "b": ["0", "1", "true", "2"]}
+_VALUES = {"s": ["0", "1", "2", "3", "4", "5", "6", "-1", "x", "", " 1"], "b": ["0", "1", "true", "2"]}
 _OTHER = {"e": ["#N/A"], "d": ["2024-01-02", "2024-01-02T00:00:00"]}
 
 
@@ -86,7 +94,17 @@ def _row(draw: st.DrawFn, number: int) -> tuple[str, int]:
     text = f"<row{attributes}>{''.join(cells)}</row>"
     if odd:
         text += draw(
-            st.sampled_from(["", "", "\n", "<!-- <row><c><v>1</v></c></row> -->", "<row/>", "<row></row>"])
+            st.sampled_from(
+                [
+                    "",
+                    "",
+                    "\n",
+                    "<!-- <row><c><v>1</v></c></row> -->",
+                    f"<!-- {_HIDDEN * 9} -->",
+                    "<row/>",
+                    "<row></row>",
+                ]
+            )
         )
     return text, number if "r=" in shown else -1
 
@@ -164,7 +182,7 @@ def test_as_each_row_alone(sheet: tuple[bytes, bool], piece: int, rows: int, foo
 def test_plain_rows_are_read_at_once(
     cell: Cell | str, text: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sheet = sheet_xml([["id", "x"], *([str(number), cell] for number in range(1000))])
+    sheet = sheet_xml([["id", "x"], *([str(number), cell] for number in range(5000))])
     data = packed(parts_of({"S": sheet}, formats=_FORMATS, shared=_SHARED))
     alone = []
     start_row = SheetHandler._start_row
