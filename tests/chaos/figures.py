@@ -15,7 +15,7 @@ STOPPED = "calls that failed when a service was told to stop (SIGTERM)"
 BESIDE = "a small file beside another tenant's flood, seconds"
 
 FIGURES: Mapping[str, float] = {
-    SERVES: 5,
+    SERVES: 15,  # others of its kind go on meanwhile
     GOES_ON: 5,
     BATCHES: 15,
     BACKEND: 10,

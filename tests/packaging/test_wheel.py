@@ -197,9 +197,10 @@ def test_the_command_line(tmp_path: Path, wheel: Path) -> None:
     code = (
         "from ingestor.cli.main import main; from click.testing import CliRunner\n"
         "def names(group, before=()):\n"
-        "    for name, command in group.commands.items():\n"
+        "    for name in group.list_commands(None):\n"
+        "        command = group.get_command(None, name)\n"
         "        yield [*before, name]\n"
-        "        yield from names(command, [*before, name]) if hasattr(command, 'commands') else ()\n"
+        "        yield from names(command, [*before, name]) if hasattr(command, 'list_commands') else ()\n"
         "found = list(names(main))\n"
         "for name in found:\n"
         "    assert CliRunner().invoke(main, [*name, '--help']).exit_code == 0, name\n"

@@ -25,7 +25,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 # What gauges count.
 THINGS = (
     "batches", "calls", "connections", "converters", "deliveries", "events", "info", "messages",
-    "places", "processes", "removals", "runs", "streams", "watchers",
+    "places", "processes", "removals", "runs", "streams", "tasks", "watchers",
 )  # fmt: skip
 
 

@@ -15,13 +15,13 @@ from ingestor.access import scope
 from ingestor.access.calls import CallSigner
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.local.tls.ca import Leaf, LocalCa
-from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.credentials import TlsFiles
 from ingestor.runtime.host import host
 from ingestor.services.status.bootstrap import bootstrap
 from ingestor.services.status.settings import StatusSettings
 from ingestor.v1 import access_pb2, access_pb2_grpc
+from tests.refusals import refusal
 
 
 @pytest.fixture
@@ -49,12 +49,9 @@ async def ledger(status: StatusSettings, leaf: Leaf, says: str) -> AsyncIterator
             yield ledger_pb2_grpc.LedgerServiceStub(channel)
 
 
-async def refusal(stub: Any) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.ListRemovals(ledger_pb2.ListRemovalsRequest(), timeout=20)
-    error = from_rpc_error(caught.value)
-    assert isinstance(error, ServiceError)
-    return error.code, error.reason
+async def refused(stub: Any) -> tuple[grpc.StatusCode, str]:
+    """Code and reason with which a call of it fails."""
+    return await refusal(stub.ListRemovals(ledger_pb2.ListRemovalsRequest(), timeout=20))
 
 
 async def test_a_service_calls_by_its_own_certificate(status: StatusSettings, ca: LocalCa) -> None:
@@ -67,12 +64,18 @@ async def test_another_certificate_is_refused_even_with_the_internal_key(
     status: StatusSettings, ca: LocalCa, other: str
 ) -> None:
     async with ledger(status, ca.leaf(other), "upload") as stub:
-        assert await refusal(stub) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_OF_ANOTHER")
+        assert await refused(stub) == (
+            grpc.StatusCode.UNAUTHENTICATED,
+            "CERTIFICATE_OF_ANOTHER",
+        )
 
 
 async def test_a_service_that_is_not_on_the_list_is_refused(status: StatusSettings, ca: LocalCa) -> None:
     async with ledger(status, ca.leaf("gateway"), "gateway") as stub:
-        assert await refusal(stub) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING")
+        assert await refused(stub) == (
+            grpc.StatusCode.PERMISSION_DENIED,
+            "ROLE_MISSING",
+        )
 
 
 async def test_the_gateways_certificate_alone_opens_no_internal_call(
@@ -82,7 +85,7 @@ async def test_the_gateways_certificate_alone_opens_no_internal_call(
     files = TlsFiles(leaf.certificate, leaf.key, leaf.ca)
     async with open_channel(status.listen, service="status", tls=files) as channel:
         stub: Any = ledger_pb2_grpc.LedgerServiceStub(channel)
-        code, _ = await refusal(stub)
+        code, _ = await refused(stub)
     assert code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 

@@ -1,8 +1,7 @@
 import { Button, Modal } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
-import { useEffect, useRef, useState } from "react";
 import { accessClient } from "@/api/clients";
-import { isCancelled } from "@/api/errors";
+import { useTask } from "@/api/use-task";
 import { ErrorState } from "@/components/ErrorState";
 import { plural } from "@/lib/format";
 import { openSink } from "@/lib/save-file";
@@ -11,39 +10,25 @@ import classes from "../AccessPage.module.css";
 import { receiveAudit } from "./download";
 import { auditFilter } from "./filter";
 
-type Status =
-  | { readonly phase: "idle" }
-  | { readonly phase: "running" | "done"; readonly records: number }
-  | { readonly phase: "failed"; readonly error: unknown };
-
 /** Saves the records that match the filter as JSON lines. */
 export function DownloadAudit({ search }: { readonly search: AccessSearch }) {
-  const [status, setStatus] = useState<Status>({ phase: "idle" });
-  const running = useRef<AbortController | null>(null);
-  useEffect(() => () => running.current?.abort(), []);
+  const { status, run, stop, reset } = useTask<number, number>();
 
-  const download = async () => {
-    const controller = new AbortController();
-    running.current = controller;
-    const { signal } = controller;
-    try {
+  const download = () =>
+    run(async (signal, tell) => {
       const sink = await openSink("audit.jsonl", "application/jsonl", ".jsonl");
-      if (sink === null) return;
-      setStatus({ phase: "running", records: 0 });
+      if (sink === null) return null;
+      tell(0);
       const filter = auditFilter(search);
-      const records = await receiveAudit(
+      return receiveAudit(
         (pageToken) => accessClient.listAuditRecords({ ...filter, pageSize: 1000, pageToken }, { signal }),
         sink,
-        (count) => setStatus({ phase: "running", records: count }),
+        tell,
       );
-      setStatus({ phase: "done", records });
-    } catch (error) {
-      setStatus(isCancelled(error) ? { phase: "idle" } : { phase: "failed", error });
-    }
-  };
+    });
   const close = () => {
-    running.current?.abort();
-    setStatus({ phase: "idle" });
+    stop();
+    reset();
   };
   return (
     <>
@@ -63,8 +48,8 @@ export function DownloadAudit({ search }: { readonly search: AccessSearch }) {
       >
         <div className={classes.form}>
           <div role="status">
-            {status.phase === "running" && `${plural(status.records, "record")} so far`}
-            {status.phase === "done" && `Done: ${plural(status.records, "record")}.`}
+            {status.phase === "running" && `${plural(status.progress, "record")} so far`}
+            {status.phase === "done" && `Done: ${plural(status.result, "record")}.`}
           </div>
           {status.phase === "failed" && <ErrorState inline error={status.error} />}
           <div className={classes.buttons}>

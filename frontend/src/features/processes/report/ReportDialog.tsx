@@ -1,8 +1,8 @@
 import { Button, Modal, Radio, SegmentedControl } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { type Process, ReportRows } from "@/api/contract";
-import { isCancelled } from "@/api/errors";
+import { useTask } from "@/api/use-task";
 import { ErrorState } from "@/components/ErrorState";
 import { formatBytes, formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
@@ -52,12 +52,6 @@ const CHOICES: readonly Choice[] = [
   { value: "all", label: "All", rows: ReportRows.ALL, count: ({ counts }) => toNumber(counts?.read) },
 ];
 
-type Status =
-  | { readonly phase: "idle" }
-  | { readonly phase: "running"; readonly progress: ReportProgress }
-  | { readonly phase: "done"; readonly progress: ReportProgress }
-  | { readonly phase: "failed"; readonly error: unknown };
-
 interface ReportDialogProps {
   readonly opened: boolean;
   readonly process: Process;
@@ -68,27 +62,16 @@ interface ReportDialogProps {
 export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
   const [format, setFormat] = useState<string>("csv");
   const [rows, setRows] = useState("rejected");
-  const [status, setStatus] = useState<Status>({ phase: "idle" });
-  const running = useRef<AbortController | null>(null);
-  useEffect(() => () => running.current?.abort(), []);
+  const { status, run, stop, reset } = useTask<ReportProgress, ReportProgress>();
   const chosenFormat = FORMATS.find(({ value }) => value === format) ?? FORMATS[0];
   const chosenRows = CHOICES.find(({ value }) => value === rows) ?? CHOICES[0];
 
   const download = async () => {
     if (chosenRows === undefined) return;
-    const controller = new AbortController();
-    running.current = controller;
-    try {
-      const progress = await saveReport(process, chosenFormat, chosenRows, controller.signal, (next) =>
-        setStatus({ phase: "running", progress: next }),
-      );
-      if (progress !== null) setStatus({ phase: "done", progress });
-    } catch (error) {
-      setStatus(isCancelled(error) ? { phase: "idle" } : { phase: "failed", error });
-    }
+    await run((signal, tell) => saveReport(process, chosenFormat, chosenRows, signal, tell));
   };
   const close = () => {
-    if (status.phase !== "running") setStatus({ phase: "idle" });
+    if (status.phase !== "running") reset();
     onClose();
   };
   return (
@@ -135,14 +118,14 @@ export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
           {status.phase === "running" && <p>Written: {formatBytes(status.progress.bytes)} so far</p>}
           {status.phase === "done" && (
             <p>
-              Done: {formatCount(status.progress.rows ?? 0)} rows, {formatBytes(status.progress.bytes)}.
+              Done: {formatCount(status.result.rows ?? 0)} rows, {formatBytes(status.result.bytes)}.
             </p>
           )}
         </div>
         {status.phase === "failed" && <ErrorState error={status.error} inline />}
         <div className={classes.buttons}>
           {status.phase === "running" ? (
-            <Button variant="default" onClick={() => running.current?.abort()}>
+            <Button variant="default" onClick={stop}>
               Stop
             </Button>
           ) : (

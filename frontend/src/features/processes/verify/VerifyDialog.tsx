@@ -1,10 +1,9 @@
 import { Button, Modal, Progress as ProgressBar } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
-import { useEffect, useRef, useState } from "react";
 import { processorClient } from "@/api/clients";
 import type { Process } from "@/api/contract";
-import { isCancelled } from "@/api/errors";
 import { currentSession } from "@/api/session";
+import { useTask } from "@/api/use-task";
 import { ErrorState } from "@/components/ErrorState";
 import { formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
@@ -15,12 +14,6 @@ import { type Progress, receiptName, receiveVerification, type Verified } from "
 /** Disagreements on the page; the receipt has more of them. */
 const SHOWN = 50;
 
-type Status =
-  | { readonly phase: "idle" }
-  | { readonly phase: "running"; readonly progress: Progress }
-  | { readonly phase: "done"; readonly found: Verified }
-  | { readonly phase: "failed"; readonly error: unknown };
-
 interface VerifyDialogProps {
   readonly opened: boolean;
   readonly process: Process;
@@ -29,26 +22,15 @@ interface VerifyDialogProps {
 
 /** Says whether the stored file, the ledger and the table agree, and offers the receipt. */
 export function VerifyDialog({ opened, process, onClose }: VerifyDialogProps) {
-  const [status, setStatus] = useState<Status>({ phase: "idle" });
-  const running = useRef<AbortController | null>(null);
-  useEffect(() => () => running.current?.abort(), []);
+  const { status, run, stop } = useTask<Progress, Verified>();
 
-  const verify = async () => {
-    const controller = new AbortController();
-    running.current = controller;
-    setStatus({ phase: "running", progress: { verified: 0, rows: toNumber(process.counts?.read) } });
-    try {
+  const verify = () =>
+    run(async (signal, tell) => {
+      tell({ verified: 0, rows: toNumber(process.counts?.read) });
       await currentSession().signIn?.freshen();
       const request = { processId: process.info?.processId ?? "" };
-      const messages = processorClient.verifyProcess(request, { signal: controller.signal });
-      const found = await receiveVerification(messages, (progress) =>
-        setStatus({ phase: "running", progress }),
-      );
-      setStatus({ phase: "done", found });
-    } catch (error) {
-      setStatus(isCancelled(error) ? { phase: "idle" } : { phase: "failed", error });
-    }
-  };
+      return receiveVerification(processorClient.verifyProcess(request, { signal }), tell);
+    });
   return (
     <Modal
       opened={opened}
@@ -74,12 +56,12 @@ export function VerifyDialog({ opened, process, onClose }: VerifyDialogProps) {
               />
             </>
           )}
-          {status.phase === "done" && <Result found={status.found} />}
+          {status.phase === "done" && <Result found={status.result} />}
         </div>
         {status.phase === "failed" && <ErrorState error={status.error} inline />}
         <div className={classes.buttons}>
           {status.phase === "running" && (
-            <Button variant="default" onClick={() => running.current?.abort()}>
+            <Button variant="default" onClick={stop}>
               Stop
             </Button>
           )}
@@ -87,7 +69,7 @@ export function VerifyDialog({ opened, process, onClose }: VerifyDialogProps) {
             <Button
               variant="default"
               leftSection={<IconDownload size={16} stroke={1.75} aria-hidden />}
-              onClick={() => void save(process, status.found)}
+              onClick={() => void save(process, status.result)}
             >
               Receipt
             </Button>
