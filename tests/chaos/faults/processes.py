@@ -17,6 +17,7 @@ from tests.chaos.figures import BACKEND, BATCHES, GOES_ON, SERVES, SUPERVISOR
 from tests.chaos.world import SERVICES, World
 
 _FREEZE_SECONDS = (2, 20)
+_STEADY_SECONDS = 4
 _ROLL_SECONDS = 60
 
 # Between two durable steps: `ingestor.runtime.fail_points`.
@@ -123,12 +124,15 @@ async def _supervisor(world: World, draw: random.Random) -> Sequence[Promise]:
 
 
 async def _roll(world: World, draw: random.Random) -> None:
-    """Every instance of every service is told to stop, one after the other, as an upgrade does."""
+    """Every instance of every service is told to stop, one after the other, as an upgrade does: the next one
+    when the one before has been ready for a while, which Kubernetes calls minReadySeconds. The gateway sends
+    nothing to an instance that its health checks have not seen."""
     for name in draw.sample(sorted(world.look()["services"]), len(world.look()["services"])):
         pid = world.look()["services"][name]["pid"]
         world.send(signal.SIGTERM, pid)
         async with asyncio.timeout(_ROLL_SECONDS):
             await world.serves_again(name, pid)
+        await asyncio.sleep(_STEADY_SECONDS)  # as above
 
 
 async def _all_processors(world: World, draw: random.Random) -> None:
