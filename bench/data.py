@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,15 @@ def write_csv(path: Path, rows: int) -> None:
             table = _slice(rng, first, min(_SLICE_ROWS, rows + 1 - first))
             options = csv.WriteOptions(include_header=first == 1, quoting_style="needed")
             csv.write_csv(table, file, options)
+
+
+def made(path: Path, rows: int, write: Callable[[Path, int], None] = write_csv) -> Path:
+    """The file, which is written unless it is there."""
+    if not path.exists():
+        part = path.with_suffix(".part")
+        write(part, rows)
+        part.rename(path)
+    return path
 
 
 def _texts(rows: int) -> Iterator[list[str | None]]:

@@ -8,31 +8,18 @@ exit status is 1 when it is above 3.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from bench.data import write_csv, write_pipeline
-from bench.suite import INGESTOR, facts, ingest
+from bench.data import made, write_pipeline
+from bench.options import parsed, parser
+from bench.suite import ingest, running_suite, tenant_key
 from ingestor import Client, Process
 
 _MOST = 3.0  # times as long as alone
 _SMALL = 1_000  # rows
-
-
-def tenant_key(data: Path, name: str) -> str:
-    """An API key of an admin of a tenant, which is made if it is not there."""
-    done = subprocess.run(
-        [INGESTOR, "admin", "tenants", "create", name, "--key", "--json", "--data", str(data)],
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    key: str = json.loads(done.stdout)["token"]
-    return key
 
 
 def small_times(client: Client, path: Path, document: Path, runs: int, beside: Process | None) -> list[float]:
@@ -50,39 +37,19 @@ def small_times(client: Client, path: Path, document: Path, runs: int, beside: P
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--data", type=Path, default=Path(".bench"))
-    parser.add_argument("--gateway-port", type=int, default=8099)
-    options = parser.parse_args()
-    options.data.mkdir(exist_ok=True)
-    data = (options.data / "fairness").absolute()
-    large, small = options.data / f"table-{options.rows}.csv", options.data / f"table-{_SMALL}.csv"
-    for path, rows in ((large, options.rows), (small, _SMALL)):
-        if not path.exists():
-            part = path.with_suffix(".part")
-            write_csv(part, rows)
-            part.rename(path)
+    options = parsed(parser(__doc__, rows=2_000_000, runs=10))
+    large = made(options.data / f"table-{options.rows}.csv", options.rows)
+    small = made(options.data / f"table-{_SMALL}.csv", _SMALL)
     # The small file's rows are loaded again and again, so their table has no key.
     upsert, append = options.data / "small.json", options.data / "large.json"
     write_pipeline(upsert, "fairness_small", "upsert")
     write_pipeline(append, f"fairness_{time.time_ns()}")
-    subprocess.run(
-        [INGESTOR, "up", "--detach", "--data", str(data), "--gateway-port", str(options.gateway_port)],
-        check=True,
-    )
-    try:
-        gateway = facts(data)["gateway"]
-        with (
-            Client(gateway, token=tenant_key(data, "crowd")) as crowd,
-            Client(gateway, token=tenant_key(data, "single")) as single,
-        ):
-            failed = compare(crowd, single, large, small, append, upsert, options.rows, options.runs)
-    finally:
-        subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
+    with (
+        running_suite((options.data / "fairness").absolute(), options.gateway_port) as suite,
+        Client(suite["gateway"], token=tenant_key(suite, "crowd")) as crowd,
+        Client(suite["gateway"], token=tenant_key(suite, "single")) as single,
+    ):
+        failed = compare(crowd, single, large, small, append, upsert, options.rows, options.runs)
     sys.exit(1 if failed else 0)
 
 

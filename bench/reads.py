@@ -10,7 +10,6 @@ a bare `SELECT 1`, and rows/s of reports saved by the client beside COPY of the 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import sys
@@ -26,6 +25,7 @@ import grpc
 import psutil
 
 from bench.ledger_rows import write_process
+from bench.options import parsed, parser
 from bench.suite import running_suite
 from bench.usage import kind_of
 from ingestor import Client
@@ -179,18 +179,12 @@ def reports(
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rows", type=int, default=1_000_000, help="bad rows of a process")
-    parser.add_argument("--good-rows", type=int, default=10_000_000)
-    parser.add_argument("--others", type=int, default=1_100, help="other processes of the tenant")
-    parser.add_argument("--runs", type=int, default=3, help="of each report")
-    parser.add_argument("--data", type=Path, default=Path(".bench"))
-    parser.add_argument("--gateway-port", type=int, default=8098)
-    options = parser.parse_args()
+    of = parser(__doc__, rows=1_000_000, runs=3)
+    of.add_argument("--good-rows", type=int, default=10_000_000, help="of a process; --rows are bad ones")
+    of.add_argument("--others", type=int, default=1_100, help="other processes of the tenant")
+    options = parsed(of)
     data = (options.data / "reads").absolute()
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(exist_ok=True)
     with running_suite(data, options.gateway_port) as suite:
         dsn, gateway = suite["database_url"], suite["gateway"]
         processes = asyncio.run(fill(dsn, options.rows, options.good_rows, options.others))

@@ -10,10 +10,8 @@ come to rest, descriptors and tasks must be what they were before. The exit stat
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,9 +21,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.data import pipeline, write_csv
+from bench.data import made, pipeline
 from bench.footprint import Footprint, footprints, proportional_bytes, sessions
-from bench.suite import INGESTOR, facts
+from bench.options import parsed, parser
+from bench.suite import running_suite
 from bench.usage import SERVICES
 from ingestor import AsyncClient
 
@@ -201,30 +200,13 @@ async def measure(found: dict[str, Any], small: Path, large: Path, files: int, r
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--files", type=int, default=1_000)
-    parser.add_argument("--rows", type=int, default=20_000_000)
-    parser.add_argument("--data", type=Path, default=Path(".bench"))
-    parser.add_argument("--gateway-port", type=int, default=8099)
-    options = parser.parse_args()
-    options.data.mkdir(exist_ok=True)
-    data = (options.data / f"soak-{time.time_ns()}").absolute()
-    small, large = (options.data / f"table-{rows}.csv" for rows in (_SMALL, options.rows))
-    for path, rows in ((small, _SMALL), (large, options.rows)):
-        if not path.exists():
-            part = path.with_suffix(".part")
-            write_csv(part, rows)
-            part.rename(path)
-    subprocess.run(
-        [INGESTOR, "up", "--detach", "--data", str(data), "--gateway-port", str(options.gateway_port)],
-        check=True,
-    )
-    try:
-        problems = asyncio.run(measure(facts(data), small, large, options.files, options.rows))
-    finally:
-        subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
+    of = parser(__doc__, rows=20_000_000)
+    of.add_argument("--files", type=int, default=1_000)
+    options = parsed(of)
+    small = made(options.data / f"table-{_SMALL}.csv", _SMALL)
+    large = made(options.data / f"table-{options.rows}.csv", options.rows)
+    with running_suite((options.data / f"soak-{time.time_ns()}").absolute(), options.gateway_port) as suite:
+        problems = asyncio.run(measure(suite, small, large, options.files, options.rows))
     for problem in problems:
         print(f"! {problem}")
     sys.exit(1 if problems else 0)

@@ -10,10 +10,8 @@ not loaded whole.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,8 +23,8 @@ from pathlib import Path
 import psutil
 
 from bench.data import write_csv, write_pipeline
-from bench.fairness import tenant_key
-from bench.suite import INGESTOR, facts
+from bench.options import parsed, parser
+from bench.suite import running_suite, tenant_key
 from ingestor import AsyncClient
 from tests.hostile.attacks import ATTACKS
 
@@ -129,26 +127,12 @@ async def measure(gateway: str, pid: int, key: str, names: list[str]) -> bool:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=Path(".bench"))
-    parser.add_argument("--gateway-port", type=int, default=8099)
-    parser.add_argument("attacks", nargs="*", default=[*ATTACKS], help="all, if none is named")
-    options = parser.parse_args()
-    options.data.mkdir(exist_ok=True)
-    data = (options.data / "strangers").absolute()
-    subprocess.run(
-        [INGESTOR, "up", "--detach", "--data", str(data), "--gateway-port", str(options.gateway_port)],
-        check=True,
-    )
-    try:
-        found = facts(data)
-        slow = asyncio.run(
-            measure(found["gateway"], found["pid"], tenant_key(data, "strangers"), options.attacks)
-        )
-    finally:
-        subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
+    of = parser(__doc__)
+    of.add_argument("attacks", nargs="*", default=[*ATTACKS], help="all, if none is named")
+    options = parsed(of)
+    with running_suite((options.data / "strangers").absolute(), options.gateway_port) as suite:
+        key = tenant_key(suite, "strangers")
+        slow = asyncio.run(measure(suite["gateway"], suite["pid"], key, options.attacks))
     sys.exit(1 if slow else 0)
 
 

@@ -11,7 +11,6 @@ The exit status is 1 when a run lost, duplicated or changed a row.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -31,7 +30,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from bench.bare import copy, log_position, prepare, write_binary
-from bench.data import write_csv, write_jsonl, write_pipeline, write_xlsx
+from bench.data import made, write_csv, write_jsonl, write_pipeline, write_xlsx
+from bench.options import parsed, parser
 from bench.results import Run, write_results
 from bench.usage import Sampler
 from ingestor import Client, Process
@@ -130,25 +130,16 @@ def megabytes(count: int) -> str:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--data", type=Path, default=Path(".bench"))
-    parser.add_argument("--gateway-port", type=int, default=8099)
-    parser.add_argument("--other-rows", type=int, default=250_000, help="of upsert, JSON rows, JSONL, XLSX")
-    parser.add_argument("--main-only", action="store_true", help="only CSV into a table, without access")
-    options = parser.parse_args()
-    options.data.mkdir(exist_ok=True)
+    of = parser(__doc__, rows=1_000_000, runs=3)
+    of.add_argument("--other-rows", type=int, default=250_000, help="of upsert, JSON rows, JSONL, XLSX")
+    of.add_argument("--main-only", action="store_true", help="only CSV into a table, without access")
+    options = parsed(of)
     data = (options.data / "suite").absolute()
     table = options.data / f"table-{options.rows}.csv"
     document = options.data / "pipeline.json"
     if not table.exists():
         print(f"making {options.rows:,} rows ...", flush=True)
-        part = table.with_suffix(".part")
-        write_csv(part, options.rows)
-        part.rename(table)
+    made(table, options.rows)
     write_pipeline(document, "bench_suite")
     print(f"{table}: {options.rows:,} rows, {megabytes(table.stat().st_size)}", flush=True)
     with running_suite(data, options.gateway_port) as suite, Client(suite["gateway"]) as client:
@@ -162,7 +153,9 @@ def main() -> None:
                     "--auth",
                     **no_issuer(options.data),
                 ) as guarded,
-                Client(guarded["gateway"], token=new_key(guarded)) as with_key,
+                Client(
+                    guarded["gateway"], token=tenant_key(guarded, f"bench-{secrets.token_hex(4)}")
+                ) as with_key,
             ):
                 failed = run(client, suite, (with_key, guarded), table, document, options.rows, options.runs)
                 rows = min(options.rows, options.other_rows)
@@ -189,12 +182,13 @@ def no_issuer(folder: Path) -> dict[str, str]:
     return {"INGESTOR_OIDC_ISSUER": "https://issuer.invalid", "INGESTOR_OIDC_JWKS": str(keys.absolute())}
 
 
-def new_key(suite: dict[str, Any]) -> str:
-    """An API key of a new tenant."""
+def tenant_key(suite: dict[str, Any], name: str) -> str:
+    """An API key of an admin of a tenant, which is made if it is not there."""
     done = subprocess.run(
-        [INGESTOR, "admin", "tenants", "create", f"bench-{secrets.token_hex(4)}", "--key", "--json"],
-        env={**os.environ, "INGESTOR_DATA": suite["data"]}, stdout=subprocess.PIPE, check=True,
-    )  # fmt: skip
+        [INGESTOR, "admin", "tenants", "create", name, "--key", "--json", "--data", suite["data"]],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     return str(json.loads(done.stdout)["token"])
 
 
@@ -267,10 +261,7 @@ def other_ways(client: Client, dsn: str, folder: Path, rows: int) -> bool:
     table = folder / f"table-{rows}.csv"
     lines, book = folder / f"table-{rows}.jsonl", folder / f"table-{rows}.xlsx"
     for path, write in ((table, write_csv), (lines, write_jsonl), (book, write_xlsx)):
-        if not path.exists():
-            part = path.with_suffix(".part")
-            write(part, rows)
-            part.rename(path)
+        made(path, rows, write)
     seconds = asyncio.run(copy(dsn, table)).seconds
     print(f"\n{rows:,} rows              rows/s   ratio to COPY ({rows / seconds:,.0f} rows/s)")
     failed = False

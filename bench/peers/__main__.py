@@ -10,7 +10,6 @@ the tool names as not loaded. A row is accounted for when it is right and in the
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import shutil
 import statistics
@@ -22,7 +21,8 @@ from typing import Any
 
 import asyncpg
 
-from bench.data import write_csv
+from bench.data import made
+from bench.options import parsed, parser
 from bench.peers.bad import write_bad
 from bench.peers.measure import Run, ready, run
 from bench.suite import megabytes, running_suite
@@ -65,16 +65,9 @@ class Found:
 
 def main() -> None:
     """Run it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--data", type=Path, default=Path(".bench"))
-    parser.add_argument("--gateway-port", type=int, default=8099)
-    parser.add_argument("--only", default="", help="peers whose module's name has this in it")
-    options = parser.parse_args()
-    options.data.mkdir(exist_ok=True)
+    of = parser(__doc__, rows=1_000_000, runs=3)
+    of.add_argument("--only", default="", help="peers whose module's name has this in it")
+    options = parsed(of)
     peers = [peer for peer in PEERS if options.only in peer.module]
     for peer in peers:
         if peer.needs and not shutil.which(peer.needs):
@@ -97,12 +90,7 @@ def main() -> None:
 
 
 def _file(folder: Path, rows: int) -> Path:
-    path = folder / f"table-{rows}.csv"
-    if not path.exists():
-        part = path.with_suffix(".part")
-        write_csv(part, rows)
-        part.rename(path)
-    return path
+    return made(folder / f"table-{rows}.csv", rows)
 
 
 def _run(peer: Peer, python: Path, suite: dict[str, Any], file: Path, table: str) -> Run:
