@@ -27,7 +27,7 @@ def main() -> None:
         )
         named = []
         if status == _WITH_ERRORS:
-            process = json.loads(said)["process"]
+            process = json.loads(said)["process_id"]
             status, said = command(
                 [program, "report", process, "--output", report], INGESTOR_ADDRESS=chosen.gateway
             )
