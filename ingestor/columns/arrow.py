@@ -72,6 +72,18 @@ def buffer_of(values: npt.NDArray[Any]) -> pa.Buffer:
     return pa.py_buffer(memoryview(values))  # type: ignore[arg-type]
 
 
+def text_columns(data: bytes, bounds: Int32s) -> list[pa.StringArray]:
+    """The columns of texts that stand in some data, in UTF-8. `bounds`, shape [rows, columns, 2], says where
+    each begins and ends; row by row they ascend."""
+    rows, width, _ = bounds.shape
+    # Arrow takes texts that follow each other, so what is between them counts as one, too.
+    places = np.append(bounds.ravel(), np.int32(bounds.max(initial=0)))
+    texts: Any = pa.StringArray.from_buffers(len(places) - 1, buffer_of(places), pa.py_buffer(data))
+    return [
+        texts.take(pa.array(np.arange(2 * column, 2 * width * rows, 2 * width))) for column in range(width)
+    ]
+
+
 def values_of(buffer: pa.Buffer, dtype: type[Any]) -> npt.NDArray[Any]:
     """An Arrow buffer's memory as a NumPy array, not copied."""
     return np.frombuffer(memoryview(buffer), dtype)

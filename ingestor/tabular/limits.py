@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_BLOCK_CELLS = 512 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -20,6 +22,11 @@ class Limits:
 
     block_rows: int = 10_000
     """Records that a parser which reads them one by one gives at a time."""
+
+    def rows_at_once(self, columns: int) -> int:
+        """How many rows of a table of so many columns a parser gives at a time: cells that are missing take
+        memory, too."""
+        return max(1, min(self.block_rows, _BLOCK_CELLS // columns))
 
     def __post_init__(self) -> None:
         least = min(self.max_record_bytes, self.max_cell_bytes, self.max_header_bytes, self.max_columns)

@@ -23,7 +23,7 @@ from ingestor.tabular.files.encodings import detect_encoding, text_pieces
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions
-from ingestor.tabular.parsers.row_parts import RowPart, in_order
+from ingestor.tabular.parsers.row_parts import RowPart, in_order, renumbered
 from ingestor.tabular.records.header import HeaderShape
 from ingestor.tabular.records.split_text import SplitText
 from ingestor.tabular.records.text_blocks import TextBlock, TextBlocks, block_of
@@ -31,7 +31,6 @@ from ingestor.tabular.records.text_records import Record, RecordReader
 from ingestor.tabular.text_table import BOM_IN_RECORD, EMPTY_CELLS_DROPPED, TextTable
 
 _SAMPLE = 64 * 1024
-_BLOCK_CELLS = 512 * 1024  # of a table, missing ones too
 _MOST_WIDTHS = 8  # of records in a table; those of others are read one by one
 
 
@@ -101,7 +100,7 @@ class DelimitedTable:
 
     def _tables(self, block: TextBlock, end: int) -> Iterator[TextTable]:
         """The records of a block; those from `end` on belong to the footer."""
-        rows = max(1, min(self._limits.block_rows, _BLOCK_CELLS // len(self.columns)))
+        rows = self._limits.rows_at_once(len(self.columns))
         for start in range(0, len(block), rows):
             yield self._table(block, np.arange(start, min(start + rows, len(block))), end)
 
@@ -123,17 +122,14 @@ class DelimitedTable:
             left[part.lines - start] = False
         others = positions[left]
         alone = self._alone(block, others, end)
-        parts.append(RowPart(others[alone.row_index], alone.columns, {}))
+        parts.append(RowPart.of_table(alone, others))
         rows = in_order(parts)
         noted = [others[number - 1] for notice in alone.notices for number in notice.row_numbers]
         numbers = [position - start + 1 for position in sorted([*dropped, *noted])]
         count = len(dropped) + sum(notice.rows for notice in alone.notices)
         return TextTable(
             rows.columns, rows.lines - start, block.lines[rows.lines], len(positions),
-            [
-                record._replace(row_number=int(others[record.row_number - 1]) - start + 1)
-                for record in alone.rejected
-            ],
+            renumbered(alone.rejected, others - start),
             notices=(Notice(*EMPTY_CELLS_DROPPED, count, tuple(numbers[:MAX_NOTICE_ROWS])),) if count else (),
         )  # fmt: skip
 

@@ -11,14 +11,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ingestor.columns.arrow import Mask
-from ingestor.outcomes import RejectedRow, RejectedState
+from ingestor.columns.arrow import Int64s, Mask
 from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, text_pieces, transcode
 from ingestor.tabular.limits import Limits
+from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions
-from ingestor.tabular.parsers.json_shapes import Alone, LineBlock, Shape, line_blocks
+from ingestor.tabular.parsers.json_shapes import LineBlock, Shape, line_blocks
 from ingestor.tabular.parsers.json_values import (
     TOO_DEEP,
     JsonObject,
@@ -29,12 +29,11 @@ from ingestor.tabular.parsers.json_values import (
     raw_decode,
     row_of,
 )
-from ingestor.tabular.parsers.row_parts import RowPart, in_order
+from ingestor.tabular.parsers.row_parts import RowPart, in_order, renumbered
 from ingestor.tabular.text_table import TextTable
 
 _SAMPLE = 64 * 1024
 _BLOCK_BYTES = 512 * 1024
-_BLOCK_CELLS = 512 * 1024  # of a table, missing ones too
 _MOST_SHAPES = 8  # lines of others are decoded one by one
 _MAYBE_NAMES = re.compile(rb'"([^"\\]*)"[ \t\r]*:')
 _SUSPECT = re.compile(rb"\0|\\u(?:0000|[dD][89a-fA-F])")  # NUL, and escapes of it and of surrogates
@@ -168,8 +167,7 @@ class JsonLinesTable:
         return shape
 
     def blocks(self) -> Iterator[TextTable]:
-        width = len(self.columns)
-        rows = max(1, min(self._limits.block_rows, _BLOCK_CELLS // width))
+        rows = self._limits.rows_at_once(len(self.columns))
         for first, block, too_long in self._blocks():
             for start in range(0, len(block), rows):
                 chosen = np.zeros(len(block), np.bool_)
@@ -186,26 +184,31 @@ class JsonLinesTable:
                 found = block.rows(shape, left)
                 left[found.lines] = False
                 parts.append(found.of(shape.names, self.columns))
-        rejected: list[RejectedRow] = []
-        alone = Alone(len(self.columns))
-        for line in np.flatnonzero(left | (too_long & chosen)).tolist():
-            data = block.line(line)
-            try:
-                alone.add(line, *self._row(data, too_long=bool(too_long[line])))
-            except RowError as error:
-                state: RejectedState = "skipped" if error.code == "blank-row" else "failed"
-                shown = data[: min(4096, self._limits.max_record_bytes)]
-                text = shown.decode(errors="backslashreplace") if state == "failed" else ""
-                rejected.append(
-                    RejectedRow.by_reader(
-                        line - begin + 1, first_line + line + 1, state, error.code, error.message, (), text
-                    )
-                )
-        rows = in_order([*parts, alone.take()])
+        others = np.flatnonzero(left | (too_long & chosen))
+        alone = self._alone(first_line, block, too_long, others)
+        parts.append(RowPart.of_table(alone, others))
+        rows = in_order(parts)
         return TextTable(
-            rows.columns, rows.lines - begin, rows.lines + first_line, int(chosen.sum()), rejected,
+            rows.columns, rows.lines - begin, rows.lines + first_line, int(chosen.sum()),
+            renumbered(alone.rejected, others - begin),
             words={position: found - begin for position, found in rows.words.items()},
         )  # fmt: skip
+
+    def _alone(self, first_line: int, block: LineBlock, too_long: Mask, lines: Int64s) -> TextTable:
+        """The table of some lines of a block, decoded one by one."""
+        builder = BlockBuilder(len(self.columns))
+        for line in lines.tolist():
+            data = block.line(line)
+            try:
+                cells, words = self._row(data, too_long=bool(too_long[line]))
+                builder.add(first_line + line, cells, len(data), words)
+            except RowError as error:
+                if error.code == "blank-row":
+                    builder.skip(first_line + line, error.code, error.message, "")
+                    continue
+                shown = data[: min(4096, self._limits.max_record_bytes)].decode(errors="backslashreplace")
+                builder.reject(first_line + line, error.code, error.message, shown)
+        return builder.take()
 
     def _row(self, data: bytes, *, too_long: bool) -> tuple[Sequence[str | None], Sequence[int]]:
         """The cells of a line, and which are words. Raises RowError, also for a blank line."""

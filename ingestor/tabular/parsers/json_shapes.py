@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ingestor.columns.arrow import Bytes, Int64s, Mask, fully, pc, to_mask
+from ingestor.columns.arrow import Bytes, Int64s, Mask, fully, pc, text_columns, to_mask
 from ingestor.tabular.files.encodings import BAD_BYTE
-from ingestor.tabular.normal_form import text_column
 from ingestor.tabular.parsers.json_values import decoder, is_kept
 from ingestor.tabular.parsers.row_parts import RowPart
 from ingestor.tabular.records.escapes import behind_escapes
@@ -63,32 +61,6 @@ class Shape:
     """As they are written, with their quotes."""
     names: tuple[str, ...]
     """What they say."""
-
-
-class Alone:
-    """Collects rows that were decoded one by one."""
-
-    def __init__(self, width: int) -> None:
-        self._lines: list[int] = []
-        self._rows: list[Sequence[str | None]] = []
-        self._words: dict[int, list[int]] = {}
-        self._width = width
-
-    def add(self, line: int, cells: Sequence[str | None], words: Sequence[int]) -> None:
-        """Add the row of a line, and the positions of its words."""
-        for position in words:
-            self._words.setdefault(position, []).append(line)
-        self._lines.append(line)
-        self._rows.append(cells)
-
-    def take(self) -> RowPart:
-        """The rows."""
-        columns = list(zip(*self._rows, strict=True)) if self._rows else [()] * self._width
-        return RowPart(
-            np.array(self._lines, np.int64),
-            [text_column(column) for column in columns],
-            {position: np.array(lines, np.int64) for position, lines in self._words.items()},
-        )
 
 
 class LineBlock:
@@ -180,13 +152,9 @@ class LineBlock:
             bounds[:, position, 0] = start + is_text
             bounds[:, position, 1] = end - is_text
         lines, bounds, texts = lines[good], bounds[good], texts[good]
-        cells = _between(self.data, bounds)
         good = np.ones(len(lines), np.bool_)
         columns, words = [], {}
-        step = 2 * len(shape.names)
-        for position in range(len(shape.names)):
-            places: Any = pa.array(np.arange(2 * position, len(lines) * step, step))
-            found = cells.take(places)
+        for position, found in enumerate(text_columns(self.data, bounds)):
             column, right = self._values(found, texts[:, position])
             good &= right
             columns.append(column)
@@ -244,15 +212,6 @@ def _kinds(width: int) -> Bytes:
     kinds = np.array([_COMMA, _COLON] * width + [_CLOSE], np.uint8)
     kinds[0] = _OPEN
     return kinds
-
-
-def _between(data: bytes, bounds: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> pa.StringArray:
-    """The texts between ascending places, shape [rows, columns, 2], with what is between them."""
-    places = np.append(bounds.ravel(), np.int32(bounds.max(initial=0)))
-    array: pa.StringArray = pa.StringArray.from_buffers(
-        len(places) - 1, pa.py_buffer(places.data), pa.py_buffer(data)
-    )
-    return array
 
 
 def _unescaped(text: str) -> str | None:

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RejectedRow
+from ingestor.tabular.text_table import TextTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,12 @@ class RowPart:
     words: dict[int, Int64s]
     """By position of the column, the lines with a word (see ingestor.tabular.words), ascending."""
 
+    @classmethod
+    def of_table(cls, table: TextTable, positions: Int64s) -> RowPart:
+        """The rows of a table of records that were read one by one; `positions` are those of its records."""
+        words = {column: positions[records] for column, records in table.words.items()}
+        return cls(positions[table.row_index], table.columns, words)
+
     def of(self, names: Sequence[str], columns: Sequence[str]) -> RowPart:
         """The same rows with the columns of a table, where those of other names are missing."""
         if tuple(names) == tuple(columns):
@@ -34,6 +42,12 @@ class RowPart:
             if name in places and places[name] in self.words:
                 words[position] = self.words[places[name]]
         return RowPart(self.lines, wide, words)
+
+
+def renumbered(rejected: Sequence[RejectedRow], positions: Int64s) -> list[RejectedRow]:
+    """The rejected records of a table, as they are numbered in another, where its records have these
+    positions."""
+    return [record._replace(row_number=int(positions[record.row_number - 1]) + 1) for record in rejected]
 
 
 def in_order(parts: Sequence[RowPart]) -> RowPart:

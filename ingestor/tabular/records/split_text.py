@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingestor.columns.arrow import Bytes, Int32s, Int64s, Mask, buffer_of, pc, to_mask
+from ingestor.columns.arrow import Bytes, Int32s, Int64s, Mask, pc, text_columns, to_mask
 from ingestor.tabular.files.encodings import BAD_BYTE
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.records.escapes import behind_escapes
@@ -271,14 +271,8 @@ class SplitText:
             quoted = self._bytes[bounds[:, :, 0]] == self._tokens[_QUOTE][0]
             bounds[:, :, 0] += quoted
             bounds[:, :, 1] -= quoted
-        # Texts between ascending places, those between the cells among them.
-        places = np.append(bounds.ravel(), np.int32(bounds.max(initial=0)))
-        pieces: Any = pa.StringArray.from_buffers(
-            len(places) - 1, buffer_of(places), pa.py_buffer(self._data)
-        )
         found = []
-        for position in range(width):
-            column = pieces.take(pa.array(np.arange(2 * position, 2 * width * count, 2 * width)))
+        for position, column in enumerate(text_columns(self._data, bounds)):
             if self._dialect.empty_is_null:
                 empty = bounds[:, position, 0] == bounds[:, position, 1]
                 null = pa.array(empty & ~quoted[:, position])

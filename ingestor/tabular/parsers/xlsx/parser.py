@@ -41,7 +41,6 @@ from ingestor.tabular.records.header import ROW_NAME
 from ingestor.tabular.text_table import TextTable
 from ingestor.tabular.words import column_looks_typed, looks_typed
 
-_BLOCK_CELLS = 512 * 1024  # of a table, missing ones too
 _LONGEST_FOOTER = 30  # rows at the end of a sheet that may stand below its table
 
 # Text that would be another number where the point separates groups: it is noted to be text.
@@ -95,13 +94,13 @@ class XlsxTable:
         notices = (book.other_sheets(tab), hidden_columns(sheet), *layout_notices(filled, layout, options))
         self.sheets = book.sheets()
         self.top = [_top_line(row, layout, header) for row in top]
-        self._block_rows = limits.block_rows
+        self._limits = limits
         self._sheet = sheet
         self._told: set[int] = set()
         self._notices = [notice for notice in notices if notice is not None]
 
     def blocks(self) -> Iterator[TextTable]:
-        builder = BlockBuilder(len(self.columns), self._block_rows)
+        builder = BlockBuilder(len(self.columns), self._limits.block_rows)
         kept = _LONGEST_FOOTER if self._footer is None else self._footer
         held: deque[list[Row] | PlainRows] = deque()
         count = 0
@@ -130,7 +129,7 @@ class XlsxTable:
         if isinstance(rows, PlainRows) and not self._has_outside(rows):
             if not builder.empty or self._notices:
                 yield self._taken(builder)
-            most = max(1, min(self._block_rows, _BLOCK_CELLS // len(self.columns)))
+            most = self._limits.rows_at_once(len(self.columns))
             for start in range(0, len(rows), most):
                 yield self._table(rows.part(start, min(start + most, len(rows))))
             return

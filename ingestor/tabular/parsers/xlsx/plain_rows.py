@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingestor.columns.arrow import Bytes, Int32s, Int64s, Mask, buffer_of, fully, pc, to_mask
+from ingestor.columns.arrow import Bytes, Int32s, Int64s, Mask, fully, pc, text_columns, to_mask
 from ingestor.tabular.parsers.xlsx.sheet import MAX_COLUMNS, MAX_ROWS, Row
 
 _ROW, _ROW_END, _C, _C_END, _C_EMPTY, _V, _V_END, _IS, _IS_END, _T, _T_END = range(1, 12)
@@ -166,11 +166,7 @@ class RowBlock:
 
     def _texts(self, starts: Any, ends: Any) -> pa.StringArray:
         """Texts at ascending places."""
-        places = np.empty(2 * len(starts) + 1, np.int32)
-        places[:-1:2], places[1::2] = starts, ends
-        places[-1] = places[-2] if len(starts) else 0
-        pieces: Any = pa.StringArray.from_buffers(len(places) - 1, buffer_of(places), pa.py_buffer(self.data))
-        texts: pa.StringArray = pieces.take(pa.array(np.arange(0, len(places) - 1, 2)))
+        [texts] = text_columns(self.data, np.stack([starts, ends], axis=1).astype(np.int32)[:, None, :])
         return texts
 
     def _find_rows(self, number: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ingestor.tabular.parsers.xlsx.moments import moment_text
 from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed, percent_text
-from ingestor.tabular.parsers.xlsx.package import Handler, Package, invalid, local
+from ingestor.tabular.parsers.xlsx.package import Handler, invalid, local
 from ingestor.tabular.parsers.xlsx.strings import SharedStrings, unescaped
 from ingestor.tabular.parsers.xlsx.styles import PLAIN, Style
 
@@ -56,15 +56,6 @@ class Sheet:
     """Known before the first row."""
     percents: dict[int, str] = field(default_factory=dict)
     """By column with numbers under a percent format, the first of them."""
-
-
-def sheet_rows(package: Package, part: str, book: Book, sheet: Sheet) -> Iterator[Row]:
-    """The rows of a sheet that hold something, or the empty text. `sheet` is filled meanwhile. Raises
-    UnreadableFileError."""
-    handler = SheetHandler(book, sheet)
-    for _ in package.parse(part, handler):
-        yield from handler.rows
-        handler.rows.clear()
 
 
 @dataclass(slots=True)

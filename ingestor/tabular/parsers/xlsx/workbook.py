@@ -11,7 +11,7 @@ from ingestor.outcomes import Notice
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.top import SheetFacts
 from ingestor.tabular.parsers.xlsx.package import Package, invalid
-from ingestor.tabular.parsers.xlsx.sheet import Book, Row, Sheet, column_of, sheet_rows
+from ingestor.tabular.parsers.xlsx.sheet import Book, Row, Sheet, column_of
 from ingestor.tabular.parsers.xlsx.sheet_reader import SheetReader
 from ingestor.tabular.parsers.xlsx.strings import SharedStrings
 from ingestor.tabular.parsers.xlsx.styles import cell_styles
@@ -76,9 +76,8 @@ class Workbook:
         )
 
     def rows(self, tab: Tab) -> Iterator[Row]:
-        """The rows of a sheet with cells; see sheet_rows."""
-        assert tab.part is not None
-        return sheet_rows(self.package, tab.part, self.book, Sheet())
+        """The rows of a sheet with cells."""
+        return self.reader(tab, Sheet()).rows()
 
     def reader(self, tab: Tab, sheet: Sheet) -> SheetReader:
         """A reader of a sheet with cells."""
@@ -169,7 +168,7 @@ class Workbook:
             return int(row), column_of(last) + 1
         if self.package.size(part) > _COUNTED:
             return 0, 0
-        rows = list(sheet_rows(self.package, part, self.book, Sheet()))
+        rows = list(SheetReader(self.package, part, self.book, Sheet()).rows())
         width = max((max(row.cells) + 1 for row in rows if row.cells), default=0)
         return (rows[-1].number if rows else 0), width
 
