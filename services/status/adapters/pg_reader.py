@@ -25,6 +25,11 @@ from ingestor.services.status.adapters.pg_rows import (
     rows_of,
 )
 from ingestor.services.status.adapters.pg_values import error_from, errors_from
+from ingestor.services.status.adapters.reading.pg_conditions import (
+    row_arguments,
+    row_conditions,
+    sql_operator,
+)
 from ingestor.services.status.adapters.reading.pg_filtered_rows import find_filtered
 from ingestor.services.status.adapters.reading.pg_own_rows import own_rows
 from ingestor.services.status.adapters.reading.pg_row_pages import (
@@ -200,7 +205,7 @@ class PgLedgerReader(LedgerReader, EventLog):
             if comparison.operator == ":":
                 value = f"%{_like(str(comparison.value))}%"
             arguments.append(value)
-            where.append(f"{column} {_operator(comparison)} ${len(arguments)}")
+            where.append(f"{column} {sql_operator(comparison)} ${len(arguments)}")
         rows = await self._search(
             f"SELECT * FROM processes WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2",  # noqa: S608
             *arguments,
@@ -278,7 +283,8 @@ class PgLedgerReader(LedgerReader, EventLog):
             if _wants_own(comparisons) and not await pool.fetch(_RANGE_ERRORS, process_id, tenant()):
                 async with pool.beginning(BY_KEY).transaction() as connection:
                     return await find_filtered(connection, process_id, comparisons, after, limit, upto)
-            where, arguments = _conditions(comparisons)
+            where = row_conditions(comparisons, _ROW_STATE, _ERRORS, _number)
+            arguments = row_arguments(comparisons)
             text = _WITH_RUNS.format(rows=_ROWS.format(where=where))
             found = await pool.fetch(text, process_id, after, limit, tenant(), upto, *arguments)
         return await _rows(found)
@@ -384,36 +390,9 @@ def _wants_own(comparisons: Sequence[Comparison]) -> bool:
     return wants
 
 
-def _conditions(comparisons: Sequence[Comparison]) -> tuple[str, list[object]]:
-    """Conditions for `_ROWS`, and their arguments, which are the sixth and following."""
-    where, arguments = list[str](), list[object]()
-    for comparison in comparisons:
-        value: object = comparison.value
-        sign = _operator(comparison)
-        if comparison.name == "status":
-            value = int(RowState[str(value)])
-        arguments.append(value)
-        parameter = f"${5 + len(arguments)}"
-        if comparison.name in ("code", "field"):
-            index = 0 if comparison.name == "code" else 1
-            negation = "NOT " if sign == "<>" else ""
-            where.append(
-                f"{negation}EXISTS (SELECT FROM jsonb_array_elements({_ERRORS}) x "
-                f"WHERE x->>{index} = {parameter})"
-            )
-        elif comparison.name == "status":
-            where.append(f"{_ROW_STATE} {sign} {parameter}::smallint")
-        else:
-            column = "r.row_number" if comparison.name == "row" else _LINE
-            where.append(f"{column} {sign} {parameter}")
-    return "".join(f" AND {condition}" for condition in where), arguments
-
-
-_OPERATORS = {"!=": "<>", ":": "ILIKE"}
-
-
-def _operator(comparison: Comparison) -> str:
-    return _OPERATORS.get(comparison.operator, comparison.operator)
+def _number(comparison: Comparison, parameter: str) -> str:
+    column = "r.row_number" if comparison.name == "row" else _LINE
+    return f"{column} {sql_operator(comparison)} {parameter}"
 
 
 def _like(text: str) -> str:

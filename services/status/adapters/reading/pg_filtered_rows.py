@@ -16,9 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.access.scope import tenant
 from ingestor.services.status.adapters.pg_rows import FIRST_RUN, RUN, rows_of
+from ingestor.services.status.adapters.reading.pg_conditions import (
+    row_arguments,
+    row_conditions,
+    sql_operator,
+)
 from ingestor.services.status.adapters.reading.pg_row_pages import REPAIRED_BY, own_row
 from ingestor.services.status.filters import Comparison
-from ingestor.services.status.processes import RowState
 from ingestor.services.status.rows import Row
 
 if TYPE_CHECKING:
@@ -71,14 +75,15 @@ async def find_filtered(
     upto: int,
 ) -> list[Row]:
     """At most `limit` rows after row `after` and up to `upto`, in order, with own records or in runs."""
-    own_where, run_where, arguments = _conditions(comparisons)
-    query = _OWN.format(where=own_where)
+    arguments = row_arguments(comparisons)
+    query = _OWN.format(where=row_conditions(comparisons, "e.state", "e.errors", _in_row))
     records = await connection.fetch(query, process_id, after, limit, tenant(), upto, *arguments)
     own = [own_row(record, str(record["repaired_by"] or "")) for record in records]
     if len(own) == limit:
         upto = own[-1].row_number
     of_runs: list[Row] = []
-    query, size = _RUNS.format(where=run_where), _FEW
+    query = _RUNS.format(where=row_conditions(comparisons, "u.state", "u.errors", _in_run))
+    size = _FEW
     while after < upto and len(of_runs) < limit:
         runs = await connection.fetch(query, process_id, after, size, tenant(), upto, *arguments)
         if not runs:
@@ -107,34 +112,10 @@ def _selected(
                 yield row
 
 
-def _conditions(comparisons: Sequence[Comparison]) -> tuple[str, str, list[object]]:
-    """The conditions for rows and for runs, and their arguments, which are the sixth and following."""
-    own, runs, arguments = list[str](), list[str](), list[object]()
-    for comparison in comparisons:
-        value: object = comparison.value
-        if comparison.name == "status":
-            value = int(RowState[str(value)])
-        arguments.append(value)
-        parameter = f"${5 + len(arguments)}"
-        sign = "<>" if comparison.operator == "!=" else comparison.operator
-        if comparison.name in ("code", "field"):
-            index = 0 if comparison.name == "code" else 1
-            negation = "NOT " if sign == "<>" else ""
-            found = (
-                f"{negation}EXISTS (SELECT FROM jsonb_array_elements({{}}.errors) x "
-                f"WHERE x->>{index} = {parameter})"
-            )
-            own.append(found.format("e"))
-            runs.append(found.format("u"))
-        elif comparison.name == "status":
-            own.append(f"e.state {sign} {parameter}::smallint")
-            runs.append(f"u.state {sign} {parameter}::smallint")
-        else:
-            own.append(f"e.{_ROW_COLUMNS[comparison.name]} {sign} {parameter}::bigint")
-            of_run = _LINE_IN_RUN[comparison.operator] if comparison.name == "line" else _ANY
-            runs.append(of_run.format(f"{parameter}::bigint"))
-    return _and(own), _and(runs), arguments
+def _in_row(comparison: Comparison, parameter: str) -> str:
+    return f"e.{_ROW_COLUMNS[comparison.name]} {sql_operator(comparison)} {parameter}::bigint"
 
 
-def _and(conditions: Sequence[str]) -> str:
-    return "".join(f" AND {condition}" for condition in conditions)
+def _in_run(comparison: Comparison, parameter: str) -> str:
+    of_run = _LINE_IN_RUN[comparison.operator] if comparison.name == "line" else _ANY
+    return of_run.format(f"{parameter}::bigint")
