@@ -217,17 +217,19 @@ async def open_pool(
     # A pooler in transaction mode knows these two; the search path would be lost with the connection.
     settings = {"application_name": f"ingestor-{service}", "timezone": "UTC"}
     own_session = {**settings, "search_path": path}
+    in_session = set[int]()
+    reset = partial(_reset, in_session)
     async with AsyncExitStack() as stack:
         if not database.pooled:
-            in_session = set[int]()
-            pool = await stack.enter_async_context(
-                _pool(database, size, own_session, reset=partial(_reset, in_session))
-            )
+            pool = await stack.enter_async_context(_pool(database, size, own_session, reset))
             yield PgPool(Connections(pool, pool, in_session=in_session), prepare)
             return
-        pool = await stack.enter_async_context(_pool(database, size, settings, reset=_keep))
-        around = await stack.enter_async_context(_pool(database, max(1, sessions), own_session, direct=True))
-        yield PgPool(Connections(pool, around, f"SET LOCAL search_path = {path}"), prepare)
+        pool = await stack.enter_async_context(_pool(database, size, settings, _keep))
+        around = await stack.enter_async_context(
+            _pool(database, max(1, sessions), own_session, reset, direct=True)
+        )
+        first = f"SET LOCAL search_path = {path}"
+        yield PgPool(Connections(pool, around, first, in_session=in_session), prepare)
 
 
 @asynccontextmanager
@@ -235,9 +237,9 @@ async def _pool(
     database: Database,
     size: int,
     settings: Mapping[str, str],
+    reset: Callable[[Connection[Record]], Awaitable[None]],
     *,
     direct: bool = False,
-    reset: Callable[[Any], Awaitable[None]] | None = None,
 ) -> AsyncIterator[asyncpg.Pool[Record]]:
     patience = 0.0  # a wrong password is told at once when a service starts
 
@@ -266,8 +268,8 @@ async def _keep(_: Connection[Record]) -> None:
 async def _reset(in_session: set[int], connection: Connection[Record]) -> None:
     """Reset what a session has set, such as locks; what a transaction sets ends with it."""
     if (backend := connection.get_server_pid()) in in_session:
-        await connection.reset()
         in_session.remove(backend)
+        await connection.reset()
 
 
 async def _with_patience(
