@@ -19,6 +19,7 @@ from ingestor.client.errors import (
     from_rpc,
     is_transient,
 )
+from ingestor.runtime.protobuf.large_fields import sending_bytes
 from ingestor.v1 import (
     access_pb2_grpc,
     orchestrator_pb2_grpc,
@@ -115,10 +116,8 @@ class Gateway:
     @property
     def write_upload(self) -> grpc.aio.StreamUnaryMultiCallable[bytes, upload_pb2.WriteUploadResponse]:
         """UploadService.WriteUpload, with requests that are bytes already."""
-        service = upload_pb2.DESCRIPTOR.services_by_name["UploadService"].full_name
-        return self._channel.stream_unary(
-            f"/{service}/WriteUpload", response_deserializer=upload_pb2.WriteUploadResponse.FromString
-        )
+        service = upload_pb2.DESCRIPTOR.services_by_name["UploadService"]
+        return sending_bytes(self._channel, service, "WriteUpload", upload_pb2.WriteUploadResponse)
 
     @property
     def orchestrator(self) -> orchestrator_pb2_grpc.OrchestratorServiceAsyncStub:

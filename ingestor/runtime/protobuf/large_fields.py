@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
+
+if TYPE_CHECKING:
+    import grpc
+
+Answer = TypeVar("Answer", bound=Message)
 
 _LENGTH_DELIMITED = 2  # protobuf's number for what bytes and messages are
 
@@ -13,6 +21,13 @@ def with_large(message: Message, field: str, *value: bytes) -> list[bytes]:
     number = message.DESCRIPTOR.fields_by_name[field].number
     head = message.SerializeToString() + _varint(number << 3 | _LENGTH_DELIMITED)
     return [head + _varint(sum(map(len, value))), *value]
+
+
+def sending_bytes(
+    channel: grpc.aio.Channel, service: ServiceDescriptor, method: str, answer: type[Answer]
+) -> grpc.aio.StreamUnaryMultiCallable[bytes, Answer]:
+    """A method that takes a stream, with requests that are bytes already."""
+    return channel.stream_unary(f"/{service.full_name}/{method}", response_deserializer=answer.FromString)
 
 
 def _varint(number: int) -> bytes:

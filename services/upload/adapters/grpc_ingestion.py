@@ -9,7 +9,7 @@ import grpc
 from ingestor.internal.v1 import ingestion_pb2, ingestion_pb2_grpc
 from ingestor.reports import OriginalTable
 from ingestor.runtime.errors import AbortedError, from_rpc_error
-from ingestor.runtime.protobuf.large_fields import with_large
+from ingestor.runtime.protobuf.large_fields import sending_bytes, with_large
 from ingestor.services.upload.ports import Ingestion, IngestionPausedError
 from ingestor.services.upload.uploads import Delivery, Repair
 from ingestor.services.upload.wire import content_message
@@ -21,13 +21,8 @@ _DEADLINE = 30.0
 class GrpcIngestion(Ingestion):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = ingestion_pb2_grpc.IngestionServiceStub(channel)
-        service = ingestion_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
-        self._ingest_file: grpc.aio.StreamUnaryMultiCallable[bytes, ingestion_pb2.IngestFileResponse] = (
-            channel.stream_unary(
-                f"/{service}/IngestFile",
-                response_deserializer=ingestion_pb2.IngestFileResponse.FromString,
-            )
-        )
+        service = ingestion_pb2.DESCRIPTOR.services_by_name["IngestionService"]
+        self._ingest_file = sending_bytes(channel, service, "IngestFile", ingestion_pb2.IngestFileResponse)
 
     async def prepare_repair(self, process_id: str) -> Repair:
         request = ingestion_pb2.PrepareRepairRequest(process_id=process_id)
