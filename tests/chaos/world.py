@@ -35,7 +35,8 @@ SERVICES = ("upload", "orchestrator", "processor", "status")
 _UP_SECONDS = 120
 _BACK_SECONDS = 120  # for a database that another fault has taken away
 _KEY = "chaos"
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)  # the database
+# What is raised where the database goes, or has no place.
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass
@@ -146,7 +147,7 @@ class World:
         """A connection past every link. Another fault may have taken the database away: it is waited for."""
         async with asyncio.timeout(_BACK_SECONDS):
             while True:
-                with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with suppress(*AWAY):
                     return await asyncpg.connect(self.dsn, timeout=10)
                 await asyncio.sleep(0.2)  # until the next attempt
 
@@ -178,7 +179,7 @@ class World:
                 "SELECT coalesce(sum(batches_processed), 0) + count(*) FILTER (WHERE ended_at IS NOT NULL) "
                 "FROM status.processes"
             )
-        except _AWAY:
+        except AWAY:
             return None
         return int(row[0])
 
@@ -199,7 +200,7 @@ class World:
         flying = set(map(tuple, await self._in_flight()))
         while flying:
             await asyncio.sleep(0.1)  # between two looks
-            with suppress(*_AWAY):
+            with suppress(*AWAY):
                 flying &= set(map(tuple, await self._in_flight()))
 
     async def _in_flight(self) -> list[Any]:

@@ -11,11 +11,9 @@ import asyncpg
 
 from tests.chaos.faults.fault import Fault, Inject
 from tests.chaos.files import TABLE
-from tests.chaos.world import World
+from tests.chaos.world import AWAY, World
 
 _TABLES = ("status.batches", "status.events", "processor.applied_batches", "orchestrator.batches")
-# What is raised where the database goes, or has no place: another fault may come at the same time.
-_GONE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def _away(number: signal.Signals) -> Inject:
@@ -53,10 +51,10 @@ async def _each(world: World, script: str) -> None:
 
 async def _no_connections(world: World, draw: random.Random) -> None:
     held = [await world.connect()]
-    with suppress(*_GONE):
+    with suppress(*AWAY):  # another fault may come at the same time
         while True:
             held.append(await asyncpg.connect(world.dsn, timeout=10))
-    with suppress(*_GONE):
+    with suppress(*AWAY):
         await world_ended(held[-1])
     await asyncio.sleep(draw.uniform(2, 8))  # the fault
     for connection in held:
@@ -74,7 +72,7 @@ async def world_ended(connection: asyncpg.Connection) -> None:
 async def _locked(world: World, draw: random.Random) -> None:
     connection = await world.connect()
     try:
-        with suppress(*_GONE):
+        with suppress(*AWAY):
             async with connection.transaction():
                 await connection.execute(f"LOCK TABLE {await _where(connection)} IN ACCESS EXCLUSIVE MODE")
                 await asyncio.sleep(draw.uniform(2, 15))  # the fault
