@@ -37,8 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     processes = max(1, min(chosen.processes, len(parts)))
     with ExitStack() as stack:
         several = processes > 1
-        runrun_parts = stack.enter_context(get_context("spawn").Pool(processes)).imap if several else map
-        for taken, problems in runrun_parts(run_part, parts):
+        of_parts = stack.enter_context(get_context("spawn").Pool(processes)).imap if several else map
+        for taken, problems in of_parts(run_part, parts):
             steps += taken
             failed += len(problems)
             for problem in problems:
