@@ -120,6 +120,7 @@ async def take(client: SQSClient, url: str, batches: int) -> list[Any]:
             WaitTimeSeconds=1,
             VisibilityTimeout=120,
             MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
         found = answer.get("Messages", [])
         if not found and len(taken) >= batches:
