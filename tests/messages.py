@@ -31,7 +31,12 @@ _FLAWS = {
 }
 
 # Modules that make messages anew from what tests, too, have made.
-_COPIES = {"ingestor.wire", "ingestor.notices", "ingestor.services.processor.batches"}
+_COPIES = {
+    "ingestor.wire",
+    "ingestor.notices",
+    "ingestor.services.processor.batches",
+    "ingestor.services.status.reports.row_table",
+}
 
 
 def flaw(message: str) -> str:

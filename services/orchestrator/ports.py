@@ -158,6 +158,11 @@ class Packed:
     body: str
     attributes: dict[str, str]
 
+    @property
+    def size(self) -> int:
+        """Bytes that the queue counts; a trace's identifier and the signature are not among them yet."""
+        return len(self.body) + sum(len(name) + len(value) for name, value in self.attributes.items())
+
 
 class TooLargeError(Exception):
     """A batch does not fit into one message."""
@@ -248,8 +253,8 @@ class Status(Protocol):
         """Report the header."""
         ...
 
-    async def dispatched(self, process_id: str, batch: Batch) -> Progress:
-        """Report that a batch is about to be sent."""
+    async def dispatched(self, process_id: str, batch: Batch, message_bytes: int = 0) -> Progress:
+        """Report that a batch is about to be sent, in a message of so many bytes; 0: not told."""
         ...
 
     async def redispatched(self, process_id: str, batches: Sequence[Batch]) -> Progress:

@@ -504,10 +504,12 @@ class OrchestratorService:
                     self._followed.add(following)
                     following.add_done_callback(self._followed.discard)
 
-    async def announce(self, process_id: str, batch: Batch, flight: Flight) -> None:
-        """Report to status that a batch is about to be sent. Raises StoppedError when the process has ended:
-        it was cancelled, or failed."""
-        progress = await self.until_done("status", lambda: self._status.dispatched(process_id, batch))
+    async def announce(self, process_id: str, batch: Batch, flight: Flight, message_bytes: int = 0) -> None:
+        """Report to status that a batch is about to be sent, in a message of so many bytes; 0: not told.
+        Raises StoppedError when the process has ended: it was cancelled, or failed."""
+        progress = await self.until_done(
+            "status", lambda: self._status.dispatched(process_id, batch, message_bytes)
+        )
         if progress.terminal:
             raise StoppedError
         flight.told(progress)

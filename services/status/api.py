@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.runs import RejectedRun
 from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid, write_time, wrong
 from ingestor.runtime.observability.spans import note
+from ingestor.services.status.costs import cost
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.outcomes.spans import OutcomeReader
 from ingestor.services.status.outcomes.wire import outcome_messages, range_message
@@ -268,7 +270,10 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                     notices_in(header.notices),
                 )  # fmt: skip
             case "dispatched":
-                account = await service.dispatch(process_id, _batch(request.dispatched))
+                account = await service.dispatch(
+                    process_id,
+                    replace(_batch(request.dispatched), message_bytes=request.message_bytes),
+                )
             case "finished":
                 account = await service.finish(
                     process_id, request.finished.row_count, request.finished.batch_count
@@ -433,6 +438,20 @@ def _batch_record(record: BatchRecord) -> status_pb2.Batch:
     )  # fmt: skip
 
 
+def _cost(process: Process) -> status_pb2.ProcessCost | None:
+    if not process.message_bytes:
+        return None
+    found = cost(process.read, process.batches_dispatched, process.message_units, process.info.size_bytes)
+    return status_pb2.ProcessCost(
+        message_bytes=process.message_bytes,
+        queue_requests=found.queue_requests,
+        storage_writes=found.storage_writes,
+        storage_reads=found.storage_reads,
+        dollars=found.dollars,
+        dollars_per_million_rows=found.dollars_per_million_rows,
+    )
+
+
 def _process(process: Process) -> status_pb2.Process:
     info = process.info
     failure = process.failure
@@ -469,4 +488,5 @@ def _process(process: Process) -> status_pb2.Process:
         notices=map(notice_message, process.notices),
         pause_reason=process.pause_reason,
         pause_resumes=process.pause_resumes,
+        cost=_cost(process),
     )  # fmt: skip

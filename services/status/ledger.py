@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from ingestor.services.status.costs import units
 from ingestor.services.status.processes import (
     TERMINAL,
     Failure,
@@ -30,6 +31,7 @@ class Batch:
     first_line: int
     byte_start: int
     byte_end: int
+    message_bytes: int = field(default=0, compare=False)  # of the message that carries it; 0: not told
 
 
 def line_at(first_line: int, position: int, shifts: Sequence[tuple[int, int]]) -> int:
@@ -87,6 +89,8 @@ class Account:
     batches_dispatched: int = 0
     batches_processed: int = 0
     bytes_dispatched: int = 0
+    message_bytes: int = 0
+    message_units: int = 0  # what the queue bills for a message that is sent
     header_read: bool = False
     paused: bool = False
     pause_reason: str = ""  # why the suite itself paused it
@@ -110,6 +114,8 @@ def dispatched(account: Account, batch: Batch) -> Change:
         read=account.read + batch.row_count,
         batches_dispatched=account.batches_dispatched + 1,
         bytes_dispatched=max(account.bytes_dispatched, batch.byte_end),
+        message_bytes=account.message_bytes + batch.message_bytes,
+        message_units=account.message_units + units(batch.message_bytes),
     )
     data: dict[str, object] = {
         "batch_number": batch.number,

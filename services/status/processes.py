@@ -111,6 +111,8 @@ class Process:
     batches_dispatched: int
     batches_processed: int
     bytes_dispatched: int
+    message_bytes: int
+    message_units: int  # what the queue bills for messages that are sent
     columns: tuple[str, ...]
     dialect: str
     content_bytes: int

@@ -8,6 +8,8 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import Suite, stopped, wait_until
 from tests.e2e.tables import write_pipeline, write_readings
 
@@ -24,6 +26,12 @@ async def test_a_clean_file_lands_in_its_table(suite: Suite, tmp_path: Path) -> 
         "count(DISTINCT _process_id) FROM clean_readings"
     )
     assert rows == [(5_000, 5_000, Decimal("12503750.00"), True, 1)]
+    cost = suite.json("status", answer["process_id"])["cost"]
+    units = -(-cost["message_bytes"] // (64 * 2**10))
+    # One message of all rows: sent, received, deleted. A small file is one segment.
+    assert cost["message_bytes"] > 10_000
+    assert (cost["queue_requests"], cost["storage_writes"], cost["storage_reads"]) == (2 * units + 1, 6, 1)
+    assert cost["dollars_per_million_rows"] == pytest.approx(cost["dollars"] * 200)
 
 
 async def test_bad_rows_come_back_with_reasons(suite: Suite, tmp_path: Path) -> None:

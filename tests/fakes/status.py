@@ -92,10 +92,10 @@ class MemoryStatus(Status, Outcomes):
             lambda account: ledger.header_read(account, limits.max_failed, limits.max_failed_share),
         )
 
-    async def dispatched(self, process_id: str, batch: SentBatch) -> Progress:
+    async def dispatched(self, process_id: str, batch: SentBatch, message_bytes: int = 0) -> Progress:
         made = Batch(
             batch.number, batch.first_row, batch.row_count, batch.first_line, batch.byte_start,
-            batch.byte_end,
+            batch.byte_end, message_bytes,
         )  # fmt: skip
         return await self._dispatched(process_id, made)
 

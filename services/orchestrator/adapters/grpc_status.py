@@ -50,9 +50,13 @@ class GrpcStatus(Status):
         )  # fmt: skip
         return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, header=header))
 
-    async def dispatched(self, process_id: str, batch: Batch) -> Progress:
+    async def dispatched(self, process_id: str, batch: Batch, message_bytes: int = 0) -> Progress:
         bounds = common_pb2.BatchRange(**bounds_of(batch))
-        return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, dispatched=bounds))
+        return await self._record(
+            ledger_pb2.RecordDispatchRequest(
+                process_id=process_id, dispatched=bounds, message_bytes=message_bytes
+            )
+        )
 
     async def redispatched(self, process_id: str, batches: Sequence[Batch]) -> Progress:
         again = ledger_pb2.BatchesRedispatched(

@@ -135,7 +135,7 @@ class FileStream:
     async def _send(self, batch: Batch, packed: Packed) -> None:
         self._flight.sent()
         with spans.span("dispatch", attributes={**_facts(batch.number), "ingestor.rows": batch.row_count}):
-            await self._service.announce(self._process_id, batch, self._flight)
+            await self._service.announce(self._process_id, batch, self._flight, packed.size)
             await self._service.send(self._process_id, batch, packed, "first")
             fail_point("batch.sent")
 

@@ -25,9 +25,9 @@ _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLIC
 # Every change of a process takes this lock.
 _LOCK = """
 SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
-       bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
-       failure_reason, failure_message, started, pipeline, max_failed, max_failed_share, pause_reason,
-       pause_resumes, deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
+       bytes_dispatched, message_bytes, message_units, header_read, paused, cancelled, expected_rows,
+       expected_batches, failure_reason, failure_message, started, pipeline, max_failed, max_failed_share,
+       pause_reason, pause_resumes, deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
 FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE
 """
 
@@ -38,7 +38,8 @@ UPDATE processes SET
     expected_rows = $13, expected_batches = $14, failure_reason = $15, failure_message = $16,
     updated_at = clock_timestamp(),
     ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END,
-    max_failed = $18, max_failed_share = $19, pause_reason = $20, pause_resumes = $21
+    max_failed = $18, max_failed_share = $19, pause_reason = $20, pause_resumes = $21,
+    message_bytes = $22, message_units = $23
 WHERE process_id = $1
 """
 
@@ -114,7 +115,7 @@ class Work:
             a.cancelled, a.expected_rows, a.expected_batches,
             a.failure.reason if a.failure else None, a.failure.message if a.failure else None,
             a.state in TERMINAL, a.max_failed, a.max_failed_share, a.pause_reason,
-            a.pause_resumes,
+            a.pause_resumes, a.message_bytes, a.message_units,
         )  # fmt: skip
         await self.connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, self.process_id)
 
@@ -130,6 +131,8 @@ def _account(row: Any) -> Account:
         batches_dispatched=row["batches_dispatched"],
         batches_processed=row["batches_processed"],
         bytes_dispatched=row["bytes_dispatched"],
+        message_bytes=row["message_bytes"],
+        message_units=row["message_units"],
         header_read=row["header_read"],
         paused=row["paused"],
         cancelled=row["cancelled"],

@@ -448,6 +448,8 @@ def _process(row: Any, retention: timedelta | None) -> Process:
         batches_dispatched=row["batches_dispatched"],
         batches_processed=row["batches_processed"],
         bytes_dispatched=row["bytes_dispatched"],
+        message_bytes=row["message_bytes"],
+        message_units=row["message_units"],
         columns=tuple(row["columns"]),
         dialect=row["dialect"],
         content_bytes=row["content_bytes"],

@@ -28,7 +28,8 @@ _BURY = """
 UPDATE processes SET deleted_at = clock_timestamp(), cleared_at = NULL, upload_id = '', file_name = '',
        size_bytes = 0, pipeline = '', pipeline_version = 0, columns = '{}', dialect = '', content_bytes = 0,
        failure_reason = NULL, failure_message = NULL, read_rows = 0, succeeded = 0, failed = 0, skipped = 0,
-       batches_dispatched = 0, batches_processed = 0, bytes_dispatched = 0, expected_rows = NULL,
+       batches_dispatched = 0, batches_processed = 0, bytes_dispatched = 0, message_bytes = 0,
+       message_units = 0, expected_rows = NULL,
        expected_batches = NULL, max_failed = NULL, max_failed_share = NULL, repairs = NULL,
        undo_removed = NULL, undo_restored = NULL, undo_kept = NULL
 WHERE process_id = ANY($1)

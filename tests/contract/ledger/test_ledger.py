@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,6 +110,15 @@ async def test_a_batch_is_counted_once(sides: Sides) -> None:
     with pytest.raises(IllegalTransitionError):
         await sides.ledger.change(sides.process, ledger.cancelled)
     assert (await sides.found()).state is ProcessState.COMPLETED
+
+
+async def test_messages_are_added_up_by_what_the_queue_bills(sides: Sides) -> None:
+    sizes = {1: 64 * 2**10, 2: 64 * 2**10 + 1, 3: 0}  # a unit is 64 KiB; of the last one nothing was told
+    for number, size in sizes.items():
+        for _ in range(2):
+            await sides.ledger.dispatch(sides.process, replace(batch(number), message_bytes=size))
+    found = await sides.found()
+    assert (found.message_bytes, found.message_units) == (128 * 2**10 + 1, 3)
 
 
 async def test_a_batch_keeps_its_bounds(sides: Sides) -> None:

@@ -207,7 +207,8 @@ class MemoryLedger(Ledger, Outbox, Removals):
         return Process(
             kept.info or Info(process_id, kept.tenant, "", "", 0, "", 0), account.state, account.read,
             account.succeeded, account.failed, account.skipped, account.batches_dispatched,
-            account.batches_processed, account.bytes_dispatched, kept.columns, "{}", 0, account.failure,
+            account.batches_processed, account.bytes_dispatched, account.message_bytes,
+            account.message_units, kept.columns, "{}", 0, account.failure,
             _NEVER, _NEVER, None, undo=kept.undo, pause_reason=account.pause_reason,
         )  # fmt: skip
 

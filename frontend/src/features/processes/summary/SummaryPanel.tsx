@@ -7,6 +7,7 @@ import { formatBytes, formatCount, formatDuration, formatShare } from "@/lib/for
 import { toDate, toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
 import { CountsBar, partsOf } from "./CountsBar";
+import { costWords } from "./cost";
 import { dialectWords } from "./dialect";
 import { currentRate, durationOf, expectedRows, rowsDone, type Sample, timeLeft } from "./progress";
 import classes from "./Summary.module.css";
@@ -111,6 +112,7 @@ function Facts({ process }: { readonly process: Process }) {
       <Fact label={ended === null ? "Running for" : "Duration"}>
         {formatDuration(durationOf(process, now))}
       </Fact>
+      {process.cost && <Fact label="Queue and storage on AWS">{costWords(process.cost)}</Fact>}
       {expires && !process.expired && (
         <Fact label="File and rows stored until">
           <time dateTime={expires.toISOString()}>
