@@ -24,6 +24,7 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.runtime.observability import spans
+from ingestor.runtime.observability.stage_cpu import StageCpu
 from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.dispatch.flight import Flight, StoppedError, paused_error
 from ingestor.services.orchestrator.dispatch.stream import Chunk, FileStream
@@ -84,6 +85,7 @@ class Metrics:
     """What the orchestrator counts for Prometheus."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        registry.register(StageCpu())
         self.bytes = Counter("ingestor_bytes_read_total", "Bytes of files read.", registry=registry)
         self.batches = Counter("ingestor_batches_sent_total", "Batches sent.", ["why"], registry=registry)
         self.paused = Counter(

@@ -18,6 +18,7 @@ from ingestor.outcomes import RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.reports import NOT_FAILED
 from ingestor.runtime.observability.spans import span
+from ingestor.runtime.observability.stage_cpu import cpu_of
 from ingestor.runtime.observability.stages import stage
 from ingestor.services.processor.batches import RepairedRows, RowBatch
 from ingestor.services.processor.ports import Refused
@@ -31,6 +32,7 @@ from ingestor.tabular.words import words_within
 pc: Any = compute  # the stubs know too few of its overloads
 
 
+@cpu_of("parse")
 def read_batch(batch: RowBatch, data: bytes, pipeline: Pipeline | None = None) -> TextTable:
     """The records of a batch as columns of text; where quotes matter, with the pipeline's missing values as
     nulls. Raises ValueError when the data do not have the form that the batch states."""

@@ -17,6 +17,7 @@ from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.fail_points import fail_point
 from ingestor.runtime.observability import spans
+from ingestor.runtime.observability.stage_cpu import StageCpu
 from ingestor.runtime.observability.stages import Stages, stage
 from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import (
@@ -70,6 +71,7 @@ class Metrics:
     """What the processor counts for Prometheus."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        registry.register(StageCpu())
         self.batches = Counter("ingestor_batches_total", "Batches by result.", ["result"], registry=registry)
         self.rows = Counter("ingestor_rows_loaded_total", "Rows loaded.", registry=registry)
         self.stages = Stages(registry, "ingestor_batch_stage_seconds", "Seconds of a batch by stage.", STAGES)

@@ -15,6 +15,7 @@ from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
 from ingestor.runtime.aws.clients import aws_errors
 from ingestor.runtime.aws.queues import MAX_MESSAGE_BYTES
 from ingestor.runtime.observability.spans import span
+from ingestor.runtime.observability.stage_cpu import cpu_of
 from ingestor.runtime.observability.tracing import TRACEPARENT, current_traceparent
 from ingestor.services.orchestrator.dispatch.wire import bounds_of, serialized
 from ingestor.services.orchestrator.ports import Message, Packed, RowQueue, TooLargeError
@@ -63,6 +64,7 @@ class SqsRows(RowQueue):
             self._url = (await self._client.get_queue_url(QueueName=self._queue))["QueueUrl"]
         return self._url
 
+    @cpu_of("pack")
     def pack(self, message: Message) -> Packed:
         body = pybase64.b64encode_as_string(_compressor().compress(serialized(message)))
         if len(body) > MAX_BODY_BYTES:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ingestor.runtime.errors import AbortedError, FailedPreconditionError
 from ingestor.runtime.fail_points import fail_point
 from ingestor.runtime.observability import spans
+from ingestor.runtime.observability.stage_cpu import cpu_of
 from ingestor.services.orchestrator.dispatch.flight import Flight
 from ingestor.services.orchestrator.ingestions import Batch, Ingestion, Layout, Position, position_after
 from ingestor.services.orchestrator.ports import Packed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ingestor.services.orchestrator.service import OrchestratorService
 
 _SENDS = 4  # messages sent to the queue at the same time
+_feed = cpu_of("delimit")(RecordDelimiter.feed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,10 @@ class FileStream:
                     head += chunk.data
                     delimiter = await self._begin(head, final=ended)
                     if delimiter is not None:
-                        await self._dispatch(delimiter.feed(head))
+                        await self._dispatch(_feed(delimiter, head))
                         head.clear()
                 else:
-                    await self._dispatch(delimiter.feed(chunk.data))
+                    await self._dispatch(_feed(delimiter, chunk.data))
                 if ended:
                     break
             if not ended:

@@ -16,6 +16,7 @@ from ingestor.access.keyring import KeyRing, is_signed
 from ingestor.formats import BATCHES
 from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws.clients import aws_errors
+from ingestor.runtime.observability.stage_cpu import cpu_of
 from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, RowBatch, StoredSlice
 from ingestor.services.processor.ports import Delivery, RowQueue, UnreadableBatchError
 from ingestor.v1 import common_pb2
@@ -57,6 +58,7 @@ class SqsRows(RowQueue):
             lambda: [_delivery(self._queue, self._keys, message) for message in found]
         )
 
+    @cpu_of("unpack")
     def decode(self, delivery: Delivery) -> RowBatch:
         try:
             packed = pybase64.b64decode(delivery.body, validate=True)

@@ -10,10 +10,13 @@ from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.checking.typed_cells import TypedCells
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.observability.spans import span
+from ingestor.runtime.observability.stage_cpu import cpu_of
 from ingestor.runtime.observability.stages import stage
 from ingestor.services.processor.batches import RepairedRows, RowBatch
 from ingestor.services.processor.reading import RepairTable, parse, read_repair
 from ingestor.tabular.text_table import TextTable
+
+_check_rows = cpu_of("check")(check_rows)
 
 
 class Checks(Protocol):
@@ -52,4 +55,4 @@ class ThreadChecks(Checks):
         self, table: TextTable, columns: Sequence[str], pipeline: Pipeline | None, *, typed: TypedCells
     ) -> CheckedRows:
         with stage("check"), span("check"):
-            return await asyncio.to_thread(check_rows, table, columns, pipeline, typed=typed)
+            return await asyncio.to_thread(_check_rows, table, columns, pipeline, typed=typed)

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.observability.samples import GaugeOf, Sample, Sampler, Values, largest
+from ingestor.runtime.observability.stage_cpu import StageCpu, cpu_of
 from ingestor.runtime.observability.stages import Stages, next_stage, stage
 
 _DEPTH = GaugeOf("test_depth_messages", "How deep it is.", ("queue",))
@@ -116,3 +117,33 @@ async def test_stages_share_the_time_of_a_piece_of_work(registry: CollectorRegis
 def test_a_stage_outside_of_a_piece_of_work_is_nothing() -> None:
     with stage("load"):
         next_stage("commit")
+
+
+def test_a_stage_has_the_cpu_seconds_of_its_functions_not_their_waits(
+    registry: CollectorRegistry,
+) -> None:
+    def work(seconds: float) -> None:
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            pass
+
+    def wait(seconds: float) -> None:
+        time.sleep(seconds)
+
+    def fail() -> None:
+        work(0.01)
+        raise ValueError
+
+    registry.register(StageCpu())
+
+    def counted(name: str) -> float:
+        return registry.get_sample_value("ingestor_stage_cpu_seconds_total", {"stage": name}) or 0.0
+
+    cpu_of("test-work")(work)(0.02)
+    cpu_of("test-work")(work)(0.01)
+    cpu_of("test-wait")(wait)(0.05)
+    with pytest.raises(ValueError):
+        cpu_of("test-fail")(fail)()
+    assert counted("test-work") >= 0.03
+    assert counted("test-wait") < 0.03
+    assert counted("test-fail") >= 0.01

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ingestor.runtime.observability.stage_cpu import cpu_of
 from ingestor.services.processor.adapters.postgres.binary.rows import binary_rows
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
 from ingestor.services.processor.adapters.postgres.copy import copy_text
@@ -47,6 +48,7 @@ def takes_binary(table: Table, columns: Mapping[str, Column]) -> bool:
     )
 
 
+@cpu_of("encode")
 def encoded(rows: GoodRows, process_id: str, *, binary: bool) -> Encoded:
     """The rows with their lineage; with `binary` in binary form, unless a value has none (CPU-bound)."""
     parts = binary_rows(rows, process_id) if binary else None
