@@ -25,7 +25,7 @@ LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
 
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast fuzz chaos simulate chaos-mutants test-page images sbom deploy-test screenshots lint format types docs dashboards bench bench-reads lock lock-images clean
+.PHONY: help setup run test test-fast fuzz chaos simulate chaos-mutants test-page images sbom deploy-test screenshots lint format types docs dashboards bench bench-reads bench-shapes bench-peers lock lock-images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -127,6 +127,12 @@ bench: setup ## the whole suite against bare COPY (ROWS=1000000 RUNS=3)
 	@$(BIN)/python -m bench.suite --rows $(ROWS) --runs $(RUNS)
 
 # The ledger of good rows is written at about a million rows in a second.
+bench-shapes: setup ## files of other shapes against COPY: wide, bad rows, gzip, Parquet ... (ROWS=1000000 RUNS=3)
+	@$(BIN)/python -m bench.shapes --rows $(ROWS) --runs $(RUNS)
+
+bench-peers: setup ## the same file by dlt, Sling, ingestr, pgloader, and a message for each row (ROWS=1000000)
+	@$(BIN)/python -m bench.peers --rows $(ROWS)
+
 bench-reads: setup ## single rows, pages of rows and reports (ROWS=1000000 GOOD_ROWS=10000000)
 	@$(BIN)/python -m bench.reads --rows $(ROWS) --good-rows $(GOOD_ROWS) --runs $(RUNS)
 

@@ -75,12 +75,12 @@ def ingest(client: Client, path: Path, document: Path | None) -> Ingested:
     return Ingested(process, time.perf_counter() - started)
 
 
-async def empty_suite_table(dsn: str) -> None:
-    """Empty the suite's table, so that all runs start alike."""
+async def empty_suite_table(dsn: str, *, drop: bool = False) -> None:
+    """Empty the suite's table, so that all runs start alike; `drop`: the next one has other columns."""
     connection = await asyncpg.connect(dsn)
     try:
         if await connection.fetchval("SELECT to_regclass('bench_suite')"):
-            await connection.execute("TRUNCATE bench_suite")
+            await connection.execute(f"{'DROP' if drop else 'TRUNCATE'} TABLE bench_suite")
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()
