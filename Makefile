@@ -126,13 +126,13 @@ dashboards: setup ## write the dashboards of Grafana
 bench: setup ## the whole suite against bare COPY (ROWS=1000000 RUNS=3)
 	@$(BIN)/python -m bench.suite --rows $(ROWS) --runs $(RUNS)
 
-# The ledger of good rows is written at about a million rows in a second.
 bench-shapes: setup ## files of other shapes against COPY: wide, bad rows, gzip, Parquet ... (ROWS=1000000 RUNS=3)
 	@$(BIN)/python -m bench.shapes --rows $(ROWS) --runs $(RUNS)
 
 bench-peers: setup ## the same file by dlt, Sling, ingestr, pgloader, and a message for each row (ROWS=1000000)
 	@$(BIN)/python -m bench.peers --rows $(ROWS)
 
+# The ledger of good rows is written at about a million rows in a second.
 bench-reads: setup ## single rows, pages of rows and reports (ROWS=1000000 GOOD_ROWS=10000000)
 	@$(BIN)/python -m bench.reads --rows $(ROWS) --good-rows $(GOOD_ROWS) --runs $(RUNS)
 

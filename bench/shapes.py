@@ -2,10 +2,10 @@
 
     python -m bench.shapes --rows 1000000 --runs 3 [--only "200 columns"]
 
-The suite loads each file into a new table, alternating with a bare COPY of the same rows as plain CSV into a
-table of the same columns; of bad rows COPY gets right ones, since it takes no others. Prints the median rows/s
-of both and their ratio, and checks ledger and table against what was written: the exit status is 1 when a row
-is missing, is there twice, or failed without being bad.
+The suite loads each file into a new table, alternating with a bare COPY of the same rows as plain CSV into
+a table of the same columns; of bad rows COPY gets right ones, since it takes no others. Prints the median
+rows/s of both and their ratio, and checks ledger and table against what was written: the exit status is 1
+when a row is missing, is there twice, or failed without being bad.
 """
 
 from __future__ import annotations

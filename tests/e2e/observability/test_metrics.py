@@ -95,6 +95,11 @@ def test_gauges_follow_a_file_that_waits(suite: Suite, tmp_path: Path) -> None:
         "ingestor_batch_stage_seconds_sum", stage="queue"
     )
     assert queue > 3
+    for service, work in {
+        "orchestrator": ("delimit", "pack"),
+        "processor": ("unpack", "parse", "check", "encode"),
+    }.items():
+        assert all(shown(service, "ingestor_stage_cpu_seconds_total", stage=name) > 0 for name in work)
 
 
 def test_dashboards_and_alerts_ask_for_metrics_that_are_there(suite: Suite) -> None:
