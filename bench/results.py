@@ -28,7 +28,11 @@ class Run:
     binary: Copied
     suite_seconds: float
     suite_wal: int
+    ledger_bytes: int
+    table_bytes: int
     usage: Usage
+    stages: dict[str, float]
+    dollars_per_million_rows: float
 
 
 def machine() -> dict[str, Any]:
@@ -83,8 +87,18 @@ def as_markdown(rows: int, runs: Sequence[Run], agrees: bool) -> str:
         ("backend of COPY of binary", [run.binary.cpu * 1e6 / rows for run in runs]),
     ):
         lines.append(f"| {name} | {statistics.median(times):.2f} | {min(times):.2f} | |")
+    lines += ["", "| stage | CPU s per 1 M rows, median | share |", "|---|---|---|"]
+    whole = statistics.median(sums)
+    for stage in runs[0].stages:
+        seconds = statistics.median(run.stages[stage] for run in runs) * 1e6 / rows
+        lines.append(f"| {stage} | {seconds:.2f} | {seconds / whole:.0%} |")
+    ledger = statistics.median(run.ledger_bytes for run in runs) / rows
+    table = statistics.median(run.table_bytes for run in runs) / rows
+    dollars = statistics.median(run.dollars_per_million_rows for run in runs)
     lines += [
         "",
+        f"Bytes in PostgreSQL per row: ledger {ledger:.2f}, table with its key {table:.0f}.",
+        f"Queue and storage on AWS: {dollars:.4f} dollars per million rows (docs/operations/cost.md).",
         "WAL bytes per row: "
         + ", ".join(
             f"{name} {statistics.median(sizes) / rows:.0f}"

@@ -28,6 +28,7 @@ import asyncpg
 import pyarrow as pa
 from pyarrow import csv, parquet
 
+from bench.bad import write_bad
 from bench.data import SEED, made, pipeline, write_csv
 from bench.options import parsed, parser
 from bench.suite import empty_suite_table, ingest, running_suite
@@ -78,15 +79,9 @@ def _newlines(path: Path, rows: int) -> None:
 
 def _bad(every: int) -> Write:
     def write(path: Path, rows: int) -> None:
-        good = path.with_name(f"{path.stem}-good.csv")
+        good = path.with_suffix(".good")
         write_csv(good, rows)
-        # The fifth cell is `amount`; no cell before it has a comma but the name, which is quoted.
-        amount = re.compile(r'^(\d+,"[^"]*",[^,]*,[^,]*,)[^,]*')
-        with good.open("rb") as source, path.open("wb") as file:
-            file.write(next(source))
-            for number, line in enumerate(source, 1):
-                text = line.decode()
-                file.write((amount.sub(r"\1n/a", text) if number % every == 0 else text).encode())
+        write_bad(good, path, every)
         good.unlink()
 
     return write

@@ -2,10 +2,12 @@
 
     python -m bench.suite --rows 1000000
 
-Alternates between them and a bare COPY in binary form, `--runs` times each. Prints rows/s and ratios with
-their least and most, CPU seconds of each process (the backends of PostgreSQL by the service that uses them),
-peak memory, bytes of the database's log, and whether ledger and table agree with the file. Writes them as
-Markdown and JSON to bench/results. A second suite, where every call needs a key, shows what access costs.
+Alternates between them and a bare COPY in binary form, `--runs` times each. One in `--bad-every` rows of the
+suite's file is bad; COPY gets right ones in their place. Prints rows/s and ratios with their least and most,
+CPU seconds of each process (the backends of PostgreSQL by the service that uses them) and of each stage, peak
+memory, bytes of log, ledger and table, what AWS would ask, and whether ledger and table agree with the file.
+Writes them as Markdown and JSON to bench/results. A second suite, where every call needs a key, shows what
+access costs.
 The exit status is 1 when a run lost, duplicated or changed a row.
 """
 
@@ -29,10 +31,12 @@ import asyncpg
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from bench.bad import EVERY, write_bad
 from bench.bare import copy, log_position, prepare, write_binary
 from bench.data import made, write_csv, write_jsonl, write_pipeline, write_xlsx
 from bench.options import parsed, parser
 from bench.results import Run, write_results
+from bench.stages import counted, stages
 from bench.usage import Sampler
 from ingestor import Client, Process
 
@@ -41,8 +45,44 @@ INGESTOR = Path(sys.executable).with_name("ingestor")
 # One number for the whole content of a table, independent of the order of its rows.
 CHECKSUM = (
     "SELECT count(*), sum(hashtextextended(concat_ws('|', id, name, email, city, amount, rate, born, "
-    "extract(epoch FROM seen), active, visits), 0)::numeric) FROM {table}"
+    "extract(epoch FROM seen), active, visits), 0)::numeric) FROM {table} WHERE {right}"
 )
+
+
+_SIZES = """
+SELECT (SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c
+        WHERE c.relnamespace = 'status'::regnamespace AND c.relkind = 'r')::bigint,
+       coalesce(pg_total_relation_size(to_regclass('bench_suite')), 0)
+"""
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is loaded: `plain` by COPY, `file` by the suite, where one in `bad_every` is bad (0: none)."""
+
+    plain: Path
+    file: Path
+    rows: int
+    bad_every: int
+
+    @property
+    def bad(self) -> int:
+        """Rows that must fail."""
+        return self.rows // self.bad_every if self.bad_every else 0
+
+    @property
+    def right(self) -> int:
+        """Rows that must be in the table."""
+        return self.rows - self.bad
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Bytes: ever written to the log of the database, of the ledger, of the suite's table."""
+
+    wal: int
+    ledger: int
+    table: int
 
 
 @dataclass(frozen=True)
@@ -99,24 +139,33 @@ async def empty_tables(dsn: str) -> None:
         await connection.close()
 
 
-async def check(dsn: str, rows: int, process: Process) -> list[str]:
+async def check(dsn: str, files: Files, process: Process) -> list[str]:
     """Where ledger or table differ from the file; empty when they agree."""
     wrong = []
-    expected = {"read": rows, "succeeded": rows, "failed": 0, "skipped": 0, "unprocessed": 0}
+    expected = {
+        "read": files.rows,
+        "succeeded": files.right,
+        "failed": files.bad,
+        "skipped": 0,
+        "unprocessed": 0,
+    }
     counts = {name: getattr(process.counts, name) for name in expected}
-    if process.state != "COMPLETED" or counts != expected:
-        wrong.append(f"ledger says {process.state} {counts}, not COMPLETED {expected}")
+    state = "COMPLETED_WITH_ERRORS" if files.bad else "COMPLETED"
+    if process.state != state or counts != expected:
+        wrong.append(f"ledger says {process.state} {counts}, not {state} {expected}")
+    right = f"id % {files.bad_every} <> 0" if files.bad_every else "true"
     connection = await asyncpg.connect(dsn)
     try:
-        bare = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_copy")) or ())
-        suite = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_suite")) or ())
-        if bare != suite or bare[0] != rows:
-            wrong.append(f"the tables differ: COPY has {bare}, the suite {suite}, the file {rows} rows")
+        bare = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_copy", right=right)) or ())
+        suite = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_suite", right="true")) or ())
+        if bare != suite or bare[0] != files.right:
+            wrong.append(
+                f"the tables differ: COPY has {bare}, the suite {suite}, the file {files.right} rows"
+            )
         numbers = await connection.fetchrow(
-            "SELECT count(DISTINCT _row_number), min(_row_number), max(_row_number), "
-            "bool_and(_row_number = id) FROM bench_suite"
+            "SELECT count(DISTINCT _row_number), bool_and(_row_number = id) FROM bench_suite"
         )
-        if numbers is None or tuple(numbers) != (rows, 1, rows, True):
+        if numbers is None or tuple(numbers) != (files.right, True):
             wrong.append(f"row numbers in the table are {numbers}")
     finally:
         await connection.close()
@@ -132,6 +181,8 @@ def main() -> None:
     """Run the benchmark."""
     of = parser(__doc__, rows=1_000_000, runs=3)
     of.add_argument("--other-rows", type=int, default=250_000, help="of upsert, JSON rows, JSONL, XLSX")
+    of.add_argument("--bad-every", type=int, default=EVERY, help="one in so many rows is bad; 0: none")
+    of.add_argument("--processors", type=int, default=1)
     of.add_argument("--main-only", action="store_true", help="only CSV into a table, without access")
     options = parsed(of)
     data = (options.data / "suite").absolute()
@@ -140,24 +191,35 @@ def main() -> None:
     if not table.exists():
         print(f"making {options.rows:,} rows ...", flush=True)
     made(table, options.rows)
+    file = table
+    if options.bad_every:
+        file = options.data / f"table-{options.rows}-bad-{options.bad_every}.csv"
+        if not file.exists():
+            write_bad(table, file, options.bad_every)
+    files = Files(table, file, options.rows, options.bad_every)
     write_pipeline(document, "bench_suite")
     print(f"{table}: {options.rows:,} rows, {megabytes(table.stat().st_size)}", flush=True)
-    with running_suite(data, options.gateway_port) as suite, Client(suite["gateway"]) as client:
+    processors = ("--processors", str(options.processors))
+    with (
+        running_suite(data, options.gateway_port, *processors) as suite,
+        Client(suite["gateway"]) as client,
+    ):
         if options.main_only:
-            failed = run(client, suite, None, table, document, options.rows, options.runs)
+            failed = run(client, suite, None, files, document, options.runs)
         else:
             with (
                 running_suite(
                     (options.data / "access").absolute(),
                     options.gateway_port + 1,
                     "--auth",
+                    *processors,
                     **no_issuer(options.data),
                 ) as guarded,
                 Client(
                     guarded["gateway"], token=tenant_key(guarded, f"bench-{secrets.token_hex(4)}")
                 ) as with_key,
             ):
-                failed = run(client, suite, (with_key, guarded), table, document, options.rows, options.runs)
+                failed = run(client, suite, (with_key, guarded), files, document, options.runs)
                 rows = min(options.rows, options.other_rows)
                 failed |= other_ways(client, suite["database_url"], options.data, rows)
     sys.exit(1 if failed else 0)
@@ -196,31 +258,36 @@ def run(
     client: Client,
     suite: dict[str, Any],
     guarded: tuple[Client, dict[str, Any]] | None,
-    table: Path,
+    files: Files,
     document: Path,
-    rows: int,
     runs: int,
 ) -> bool:
     """Alternate between all, print the figures and write them down; return True when a check failed."""
-    dsn, pid = suite["database_url"], int(suite["pid"])
+    dsn, pid, rows = suite["database_url"], int(suite["pid"]), files.rows
     asyncio.run(prepare(dsn))
     turns: list[Run] = []
     keyed: list[float] = []
     wrong: list[str] = []
-    binary = table.with_suffix(".binary")
+    binary = files.plain.with_suffix(".binary")
     for number in range(1, runs + 1):
-        csv = asyncio.run(copy(dsn, table))
+        csv = asyncio.run(copy(dsn, files.plain))
         if number == 1:
             asyncio.run(write_binary(dsn, binary))
         plain = asyncio.run(copy(dsn, binary, "binary"))
         asyncio.run(empty_suite_table(dsn))
-        before = asyncio.run(wal_bytes(dsn))
+        before, counters = asyncio.run(kept(dsn)), counted(suite)
         sampler = Sampler(pid)
         with sampler.watching():
-            done = ingest(client, table, document)
-        wal = asyncio.run(wal_bytes(dsn)) - before
-        turns.append(Run(csv, plain, done.seconds, wal, sampler.usage))
-        wrong += asyncio.run(check(dsn, rows, done.process))
+            done = ingest(client, files.file, document)
+        after = asyncio.run(kept(dsn))
+        turns.append(
+            Run(
+                csv, plain, done.seconds, after.wal - before.wal, after.ledger - before.ledger,
+                after.table, sampler.usage, stages(sampler.usage, counters, counted(suite)),
+                done.process.raw.cost.dollars_per_million_rows,
+            )
+        )  # fmt: skip
+        wrong += asyncio.run(check(dsn, files, done.process))
         print(
             f"run {number}: COPY {rows / csv.seconds:>10,.0f} rows/s, binary {rows / plain.seconds:>10,.0f} "
             f"  suite {rows / done.seconds:>10,.0f} rows/s   ratio {csv.seconds / done.seconds:.2f}",
@@ -229,9 +296,9 @@ def run(
         if guarded:
             with_key, other = guarded
             asyncio.run(empty_tables(other["database_url"]))
-            done = ingest(with_key, table, document)
+            done = ingest(with_key, files.file, document)
             keyed.append(done.seconds)
-            if done.process.counts.succeeded != rows:
+            if done.process.counts.succeeded != files.right:
                 wrong.append(f"with access: {done.process.counts}")
     print(f"\n{write_results(RESULTS, rows, turns, not wrong)}")
     if keyed:
@@ -245,11 +312,12 @@ def run(
     return bool(wrong)
 
 
-async def wal_bytes(dsn: str) -> int:
-    """How many bytes have ever been written to the log of the database."""
+async def kept(dsn: str) -> Kept:
+    """What the database has now."""
     connection = await asyncpg.connect(dsn)
     try:
-        return await log_position(connection)
+        ledger, table = await connection.fetchrow(_SIZES) or (0, 0)
+        return Kept(await log_position(connection), ledger, table)
     finally:
         await connection.close()
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import asyncpg
 
+from bench.bad import write_bad
 from bench.data import made
 from bench.options import parsed, parser
-from bench.peers.bad import write_bad
 from bench.peers.measure import Run, ready, run
 from bench.suite import megabytes, running_suite
 

@@ -1,4 +1,4 @@
-"""The benchmark's file with one wrong record in each hundred."""
+"""The benchmark's file with wrong records in it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ EVERY = 100
 _WRONG = 4
 
 
-def write_bad(good: Path, path: Path) -> set[int]:
-    """Write to `path` what `good` has, with each hundredth record made wrong; their numbers."""
+def write_bad(good: Path, path: Path, every: int = EVERY) -> set[int]:
+    """Write to `path` what `good` has, with one in `every` records made wrong; their numbers."""
     numbers = set()
     with good.open("rb") as source, path.open("wb") as target:
         for number, line in enumerate(source):
-            if number and number % EVERY == 0:
-                target.write(_wrong(line, number // EVERY % _WRONG))
+            if number and number % every == 0:
+                target.write(_wrong(line, number // every % _WRONG))
                 numbers.add(number)
             else:
                 target.write(line)
