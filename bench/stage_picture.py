@@ -2,8 +2,8 @@
 
     python -m bench.stage_picture bench/results/csv-1000000.json docs/images/stages.svg
 
-The medians of the runs that `bench.suite` has written, in the order of the way of rows, beside what the backend
-of a bare COPY takes.
+The medians of the runs that `bench.suite` has written, in the order of the way of rows, beside what the
+backend of a bare COPY takes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def draw(found: dict[str, Any]) -> str:
     rows, runs = found["rows"], found["runs"]
 
     def median(of: list[float]) -> float:
-        return statistics.median(of) * 1e6 / rows
+        return float(statistics.median(of) * 1e6 / rows)
 
     bars = [
         (stage, median([run["stages"][stage] for run in runs]), colour) for stage, colour in _COLOURS.items()
@@ -48,8 +48,9 @@ def draw(found: dict[str, Any]) -> str:
     bars.append(("bare COPY of CSV", median([run["csv"]["cpu"] for run in runs]), "#343a40"))
     bars.append(("bare COPY of binary", median([run["binary"]["cpu"] for run in runs]), "#343a40"))
     most = max(seconds for _, seconds, _ in bars)
+    size = f"{_LEFT + _WIDE + 90} {(len(bars) + 1) * _LINE}"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDE + 90} {(len(bars) + 1) * _LINE}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" '
         'font-family="system-ui, sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="#ffffff"/>',
     ]
