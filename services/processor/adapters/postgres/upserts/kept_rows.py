@@ -1,5 +1,5 @@
-"""Rows that are not in their table because of a row of another process, as they are kept for undos: the texts
-of records, many to a row of processor.replaced_rows. Releases before kept each row as a JSON object of its own.
+"""Rows that are not in their table because of a row of another process, as they are kept for undos: as texts
+of records, many to a row of processor.replaced_rows. Earlier releases kept each one as a JSON object.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def record(values: Sequence[str]) -> str:
 
 
 async def unpack(connection: PgConnection, target: str, process_id: str, tenant: str) -> None:
-    """Make the temporary table ingestor_kept of all rows that are kept because of the process, with the columns
-    that the table (an SQL name) has now."""
+    """Make the temporary table ingestor_kept of all rows that are kept because of the process (a UUID), with
+    the columns that the table (an SQL name) has now."""
     columns = await columns_of_records(connection, target)
     parts = {
         "target": target,

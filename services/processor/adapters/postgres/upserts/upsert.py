@@ -44,7 +44,8 @@ _LATE = """
 (SELECT process_id, replaced_by, number, record FROM (
     SELECT come.{process} AS process_id, {there_process} AS replaced_by, come.{row} AS number,
            {come_record} AS record
-    FROM {last} come JOIN {target} there ON ({there_key}) = ({come_key}) WHERE {there_process} > come.{process}
+    FROM {last} come JOIN {target} there ON ({there_key}) = ({come_key})
+    WHERE {there_process} > come.{process}
 ) pairs)
 """
 
@@ -54,11 +55,11 @@ INSERT INTO {target} AS there ({names}) SELECT {names} FROM {last} come ORDER BY
 ON CONFLICT ({key}) DO NOTHING
 """
 
-# Locks the rows of known keys, so that they do not change before the update; of each pair of rows of different
-# processes the loser. OFFSET 0 keeps the outer condition from deciding which rows are locked.
+# Of each pair of rows of different processes the loser. Locks the rows of known keys, so that they do not
+# change before the update; OFFSET 0 keeps the outer condition from deciding which ones.
 _LOSERS = """
-(SELECT least(there_process, come_process) AS process_id, greatest(there_process, come_process) AS replaced_by,
-        number, record FROM (
+(SELECT least(there_process, come_process) AS process_id,
+        greatest(there_process, come_process) AS replaced_by, number, record FROM (
     SELECT {there_process} AS there_process, come.{process} AS come_process, come.{row} AS number,
            CASE WHEN {there_process} < come.{process} THEN {there_record}
                 WHEN {there_process} > come.{process} THEN {come_record} END AS record
