@@ -1,6 +1,7 @@
 """Compares the whole suite with a bare COPY of the same file, on the same machine, in the same run.
 
     python -m bench.suite --rows 1000000
+    python -m bench.suite --upsert
 
 Alternates between them and a bare COPY in binary form, `--runs` times each. Prints rows/s and ratios with
 their least and most, CPU seconds of each process (the backends of PostgreSQL by the service that uses them),
@@ -33,6 +34,7 @@ from bench.bare import copy, log_position, prepare, write_binary
 from bench.data import made, write_csv, write_jsonl, write_pipeline, write_xlsx
 from bench.options import parsed, parser
 from bench.results import Run, write_results
+from bench.upserts import measure as measure_upserts
 from bench.usage import Sampler
 from ingestor import Client, Process
 
@@ -133,6 +135,7 @@ def main() -> None:
     of = parser(__doc__, rows=1_000_000, runs=3)
     of.add_argument("--other-rows", type=int, default=250_000, help="of upsert, JSON rows, JSONL, XLSX")
     of.add_argument("--main-only", action="store_true", help="only CSV into a table, without access")
+    of.add_argument("--upsert", action="store_true", help="only upserts of new and of known keys")
     options = parsed(of)
     data = (options.data / "suite").absolute()
     table = options.data / f"table-{options.rows}.csv"
@@ -143,7 +146,19 @@ def main() -> None:
     write_pipeline(document, "bench_suite")
     print(f"{table}: {options.rows:,} rows, {megabytes(table.stat().st_size)}", flush=True)
     with running_suite(data, options.gateway_port) as suite, Client(suite["gateway"]) as client:
-        if options.main_only:
+        if options.upsert:
+            dsn = suite["database_url"]
+            failed = measure_upserts(
+                suite,
+                table,
+                document,
+                options.rows,
+                options.runs,
+                lambda: ingest(client, table, document),
+                lambda: asyncio.run(empty_suite_table(dsn)),
+                lambda process: asyncio.run(check(dsn, options.rows, process)),
+            )
+        elif options.main_only:
             failed = run(client, suite, None, table, document, options.rows, options.runs)
         else:
             with (

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection
 
 # So many rows to a pack, and a longer text alone in one, so that no pack is large.
-_PACKED = 256
-_LONG = 16_384
+_PACKED = 2_048
+_LONG = 2_048
+
+# Texts must mean the same when they are read, whatever somebody has set for the database or the role since.
+NOTATION = (
+    "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL extra_float_digits = 1"
+)
 
 _KEEP = f"""
 INSERT INTO processor.replaced_rows (tenant, process_id, replaced_by, row, names, packed)
@@ -61,7 +66,7 @@ async def columns_of_records(connection: PgConnection, target: str) -> list[str]
 def keep(rows: str, tenant: str, names: Sequence[str], *, order: str = "") -> str:
     """The statement that keeps `rows` (in SQL). Their columns are process_id, replaced_by, a number that no
     other one has, and record: the text of a record with the columns `names`. Within a pack they are in the
-    `order` of a column."""
+    `order` of a column. Comes after NOTATION."""
     return _KEEP.format(
         tenant=literal(tenant),
         names=f"ARRAY[{', '.join(map(literal, names))}]::text[]",
@@ -78,6 +83,7 @@ def record(values: Sequence[str]) -> str:
 async def unpack(connection: PgConnection, target: str, process_id: str, tenant: str) -> None:
     """Make the temporary table ingestor_kept of all rows that are kept because of the process (a UUID), with
     the columns that the table (an SQL name) has now."""
+    await connection.execute(NOTATION)
     columns = await columns_of_records(connection, target)
     parts = {
         "target": target,

@@ -10,6 +10,7 @@ from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, R
 from ingestor.services.processor.adapters.postgres.lineage import NO_PROCESS, Lineage, literal
 from ingestor.services.processor.adapters.postgres.table import listed, quoted
 from ingestor.services.processor.adapters.postgres.upserts.kept_rows import (
+    NOTATION,
     columns_of_records,
     keep,
     record,
@@ -29,14 +30,15 @@ INSERT INTO {target} AS there ({names}) SELECT {names} FROM {last} come ORDER BY
 ON CONFLICT ({key}) DO UPDATE SET {excluded} WHERE {older_than_excluded}
 """
 
-# Returns how many rows were kept and how many had new keys.
+# Returns how many rows were kept and, unless these are all $1 rows, how many had new keys.
 _CHANGE = """
 WITH changed AS ({at_once} RETURNING
     coalesce(CASE WHEN old.{row} IS NOT NULL THEN old.{process} END, '{nobody}') AS process_id,
     new.{process} AS replaced_by, new.{row} AS number,
     CASE WHEN old.{first_key} IS NOT NULL THEN {old_record} END AS record),
 kept AS ({keep} RETURNING cardinality(packed) AS count)
-SELECT (SELECT coalesce(sum(count), 0) FROM kept), (SELECT count(*) FROM changed WHERE record IS NULL)
+SELECT total, CASE WHEN total < $1 THEN (SELECT count(*) FROM changed WHERE record IS NULL) ELSE 0 END
+FROM (SELECT coalesce(sum(count), 0) AS total FROM kept) counted
 """
 _CHANGED = "(SELECT * FROM changed WHERE record IS NOT NULL AND process_id <> replaced_by)"
 # Rows that have come after a row of a later process; that one is locked.
@@ -126,7 +128,10 @@ async def upsert(
     if lineage.in_columns and not undo:
         await connection.execute(_AT_ONCE.format(**parts))
         return False
-    known = await columns_of_records(connection, target) if undo else []
+    known: list[str] = []
+    if undo:
+        await connection.execute(NOTATION)
+        known = await columns_of_records(connection, target)
     names = [*(name for name in known if name != ROW_COLUMN), ROW_COLUMN]
     parts["old_record"] = record([f"old.{quoted(name)}" for name in names])
     parts["there_record"] = record(
@@ -148,7 +153,8 @@ async def upsert(
     staged = await connection.fetchval("SELECT count(*) FROM ingestor_stage")
     if plain and lineage.in_columns and connection.get_server_version().major >= _RETURNS_OLD:
         kept = keep(_CHANGED, tenant, names)
-        done = await connection.fetchrow(_CHANGE.format(**parts, at_once=_AT_ONCE.format(**parts), keep=kept))
+        made = _CHANGE.format(**parts, at_once=_AT_ONCE.format(**parts), keep=kept)
+        done = await connection.fetchrow(made, staged)
         assert done is not None
         if staged not in (done[0], done[1]):
             await connection.execute(keep(_LATE.format(**parts), tenant, names))
