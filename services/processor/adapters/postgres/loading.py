@@ -18,7 +18,7 @@ from ingestor.runtime.observability.spans import Attributes, counted, span
 from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
 from ingestor.runtime.postgres.pool import savepoint
-from ingestor.services.processor.adapters.postgres.binary.encoded import Encoded
+from ingestor.services.processor.adapters.postgres.binary.encoded import Encoded, encoded
 from ingestor.services.processor.adapters.postgres.copy import (
     ROW_COLUMN,
     column_names,
@@ -460,9 +460,11 @@ def _count(done: str) -> int:
     return int(done.rpartition(" ")[2])
 
 
-async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) -> list[Refused]:
-    """Load rows that belong to no batch into a table that exists. Returns those that it refuses, by position.
-    In the caller's transaction."""
-    text = await asyncio.to_thread(copy_text, rows, process_id)
+async def load_alone(
+    connection: PgConnection, rows: GoodRows, process_id: str, *, binary: bool
+) -> list[Refused]:
+    """Load rows that belong to no batch into a table that exists; `binary`: it reads their binary form.
+    Returns those that it refuses, by position. In the caller's transaction."""
+    whole = await asyncio.to_thread(encoded, rows, process_id, binary=binary)
     no_batch = BatchKey(process_id, "", BatchRange(0, 0, 0, 0, 0, 0))
-    return await Loading(connection, no_batch, process_id, rows).all(Encoded((text,)))
+    return await Loading(connection, no_batch, process_id, rows).all(whole)
