@@ -34,8 +34,8 @@ from bench.bare import copy, log_position, prepare, write_binary
 from bench.data import made, write_csv, write_jsonl, write_pipeline, write_xlsx
 from bench.options import parsed, parser
 from bench.results import Run, write_results
-from bench.upserts import measure as measure_upserts
 from bench.usage import Sampler
+from bench.ways.upserts import measure as measure_upserts
 from ingestor import Client, Process
 
 RESULTS = Path("bench/results")
