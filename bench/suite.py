@@ -1,6 +1,7 @@
 """Compares the whole suite with a bare COPY of the same file, on the same machine, in the same run.
 
     python -m bench.suite --rows 1000000
+    python -m bench.suite --upsert
 
 Alternates between them and a bare COPY in binary form, `--runs` times each. One in `--bad-every` rows of the
 suite's file is bad; COPY gets right ones in their place. Prints rows/s and ratios with their least and most,
@@ -38,6 +39,7 @@ from bench.options import parsed, parser
 from bench.results import Run, write_results
 from bench.stages import counted, stages
 from bench.usage import Sampler
+from bench.ways.upserts import measure as measure_upserts
 from ingestor import Client, Process
 
 RESULTS = Path("bench/results")
@@ -184,6 +186,7 @@ def main() -> None:
     of.add_argument("--bad-every", type=int, default=EVERY, help="one in so many rows is bad; 0: none")
     of.add_argument("--processors", type=int, default=1)
     of.add_argument("--main-only", action="store_true", help="only CSV into a table, without access")
+    of.add_argument("--upsert", action="store_true", help="only upserts of new and of known keys")
     options = parsed(of)
     data = (options.data / "suite").absolute()
     table = options.data / f"table-{options.rows}.csv"
@@ -204,7 +207,20 @@ def main() -> None:
         running_suite(data, options.gateway_port, *processors) as suite,
         Client(suite["gateway"]) as client,
     ):
-        if options.main_only:
+        if options.upsert:
+            dsn = suite["database_url"]
+            good = Files(table, table, options.rows, 0)
+            failed = measure_upserts(
+                suite,
+                table,
+                document,
+                options.rows,
+                options.runs,
+                lambda: ingest(client, table, document),
+                lambda: asyncio.run(empty_suite_table(dsn)),
+                lambda process: asyncio.run(check(dsn, good, process)),
+            )
+        elif options.main_only:
             failed = run(client, suite, None, files, document, options.runs)
         else:
             with (

@@ -141,6 +141,7 @@ async def dry_run(
                         result.table = ".".join(filter(None, pipeline.target())), table.table_now
                 assert found is not None
                 rows = _Rows(result, found, how, normal_form, pipeline, table, work)
+                stack.push_async_callback(rows.stop)
             for piece in slices:
                 assert rows is not None
                 await rows.take(piece)
@@ -158,11 +159,13 @@ async def dry_run(
             assert delimiter is not None, "a final header is read or refused"
             await take(await asyncio.to_thread(delimiter.feed, bytes(head)))
         await take(await asyncio.to_thread(delimiter.finish))
+        if rows is not None:
+            await rows.settle()
     return result
 
 
 class _Rows:
-    """Runs the slices of a file, in order."""
+    """Runs the slices of a file, in order. While one is run in the table, the next one is checked."""
 
     def __init__(
         self,
@@ -181,9 +184,11 @@ class _Rows:
         self._normal_form = normal_form
         self._pipeline = pipeline
         self._table = table
+        self._running: asyncio.Task[None] | None = None
 
     async def take(self, piece: Slice) -> None:
-        """Check the rows of a slice, run the good ones dry in the table, and add all to the result."""
+        """Check the rows of a slice, and begin to run the good ones dry in the table. What it raises of that
+        comes with the next slice, or with `settle`."""
         head, result = self._head, self._result
         bounds = BatchRange(
             1, piece.first_row, piece.row_count, piece.first_line, piece.byte_start, piece.byte_end
@@ -196,6 +201,25 @@ class _Rows:
         left = MAX_ROWS - len(result.rows)
         document = self._pipeline.canonical_json() if self._pipeline else ""
         checked = await self._work.check(batch, document, left, with_good=self._table is not None)
+        await self.settle()
+        self._running = asyncio.create_task(self._run(piece, batch, checked))
+
+    async def settle(self) -> None:
+        """Wait until the slice that is run in the table is in the result."""
+        if self._running:
+            running, self._running = self._running, None
+            await running
+
+    async def stop(self) -> None:
+        """Leave it out of the result."""
+        if self._running:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+
+    async def _run(self, piece: Slice, batch: RowBatch, checked: CheckedSlice) -> None:
+        """Run the good rows of a slice dry in the table, and add all rows to the result."""
+        result = self._result
+        left = MAX_ROWS - len(result.rows)
         result.read += piece.row_count
         result.notices += checked.notices
         result.readings = result.readings or checked.readings

@@ -13,8 +13,8 @@ from ingestor.reports import NOT_FAILED
 from ingestor.runs import RejectedRun
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, hold
-from ingestor.services.status.adapters.pg_rows import FIND_ROWS, RUN, insert_rows, run_from
-from ingestor.services.status.adapters.pg_values import errors_json, state_number, text
+from ingestor.services.status.adapters.pg_rows import FIND_ROWS, RUN, run_from
+from ingestor.services.status.adapters.pg_values import array_literal, errors_json, state_number, text
 from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.rows import RepairedRows
@@ -28,7 +28,7 @@ _as_json = json.JSONEncoder(ensure_ascii=False).encode
 _WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[]) AND tenant = $2"
 
 # Adds rows to the history: those that have FAILED and, of those that succeed now ($4), those that another
-# repair had SKIPPED. Returns their numbers and states.
+# repair had SKIPPED. Returns their numbers, batches and states.
 _KEEP = f"""
 WITH found AS (
     SELECT * FROM ({FIND_ROWS}) f WHERE state = {int(RowState.FAILED)} OR (
@@ -37,47 +37,58 @@ WITH found AS (
 kept AS (
     INSERT INTO row_history (process_id, row_number, repair_process_id, tenant, errors, cells)
     SELECT $1, row_number, $3, $5, errors, cells FROM found ON CONFLICT DO NOTHING)
-SELECT row_number, state FROM found
+SELECT row_number, batch_number, state FROM found
 """  # noqa: S608
+# The same for rows that are FAILED for certain.
+_KEEP_FAILED = """
+INSERT INTO row_history (process_id, row_number, repair_process_id, tenant, errors, cells)
+SELECT $1, row_number, $2, $3, errors, cells::text[]
+FROM unnest($4::bigint[], $5::jsonb[], $6::text[]) AS r (row_number, errors, cells) ON CONFLICT DO NOTHING
+"""
 
-# Sets FAILED rows to SUCCEEDED. A row of a batch that failed as a whole gets its own record.
+# Sets FAILED rows to SUCCEEDED. A row that had no record of its own gets one.
 _SUCCEED = f"""
-WITH changed AS (
-    INSERT INTO row_exceptions
-        (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-    SELECT $1, row_number, 0, batch_number, $3, {int(RowState.SUCCEEDED)}, '[]', '{{}}'
-    FROM ({FIND_ROWS}) found
-    ON CONFLICT (process_id, row_number) DO UPDATE
-        SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
-    RETURNING batch_number),
-counts AS (SELECT batch_number, count(*) AS count FROM changed GROUP BY batch_number)
-UPDATE batches b SET succeeded = b.succeeded + c.count, failed = b.failed - c.count
-FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
-"""  # noqa: S608
-
-# Sets new states, errors and cells of rows. The cells of a row are JSON, because nested arrays must have
-# equal lengths.
-_REPLACE = f"""
-INSERT INTO row_exceptions (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-SELECT $1, found.row_number, 0, found.batch_number, $3, reported.state, reported.errors,
-       ARRAY(SELECT cell FROM json_array_elements_text(reported.cells) WITH ORDINALITY AS c (cell, position)
-             ORDER BY position)
-FROM ({FIND_ROWS}) found
-JOIN unnest($2::bigint[], $4::smallint[], $5::jsonb[], $6::json[])
-    AS reported (row_number, state, errors, cells) ON reported.row_number = found.row_number
+INSERT INTO row_exceptions
+    (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
+SELECT $1, row_number, line_number, batch_number, $2, {int(RowState.SUCCEEDED)}, '[]', '{{}}'
+FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS r (row_number, batch_number, line_number)
 ON CONFLICT (process_id, row_number) DO UPDATE
     SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
 """  # noqa: S608
 
-# Moves rows, in the counts of their batches, from FAILED to SKIPPED ($3 is 1) or back (-1).
-_SKIPPED = f"""
-WITH counts AS (SELECT batch_number, count(*) AS count FROM ({FIND_ROWS}) found GROUP BY batch_number)
-UPDATE batches b SET skipped = b.skipped + $3 * c.count, failed = b.failed - $3 * c.count
-FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
-"""  # noqa: S608
+# Sets new states, errors and cells of rows. The cells of a row are JSON, because nested arrays must have
+# equal lengths.
+_REPLACE = """
+INSERT INTO row_exceptions (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
+SELECT $1, row_number, line_number, batch_number, $2, state, errors,
+       ARRAY(SELECT cell FROM json_array_elements_text(reported.cells) WITH ORDINALITY AS c (cell, position)
+             ORDER BY position)
+FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[], $7::jsonb[], $8::json[])
+    AS reported (row_number, batch_number, line_number, state, errors, cells)
+ON CONFLICT (process_id, row_number) DO UPDATE
+    SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
+"""
+
+# Changes the counts of batches.
+_MOVE = """
+UPDATE batches b SET succeeded = b.succeeded + c.succeeded, skipped = b.skipped + c.skipped,
+       failed = b.failed - c.succeeded - c.skipped
+FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS c (batch_number, succeeded, skipped)
+WHERE b.process_id = $1 AND b.batch_number = c.batch_number
+"""
 
 # The runs of FAILED rows without own records, and their numbers.
 _IN_RUNS = f"""
+SELECT u.first_row AS run, array_agg(n.number ORDER BY n.number) AS numbers
+FROM unnest($2::bigint[]) AS n (number)
+CROSS JOIN LATERAL (
+    SELECT first_row, row_count, state FROM row_runs WHERE process_id = $1 AND first_row <= n.number
+    ORDER BY first_row DESC LIMIT 1) u
+WHERE n.number < u.first_row + u.row_count AND u.state = {int(RowState.FAILED)}
+AND NOT EXISTS (SELECT FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number = n.number)
+GROUP BY u.first_row
+"""  # noqa: S608
+_RUNS = f"""
 SELECT found.run, array_agg(found.row_number ORDER BY found.row_number) AS numbers
 FROM ({FIND_ROWS}) found WHERE found.run IS NOT NULL AND found.state = {int(RowState.FAILED)}
 GROUP BY found.run
@@ -85,8 +96,6 @@ GROUP BY found.run
 _RUNS = f"SELECT {RUN} FROM row_runs u WHERE u.process_id = $1 AND u.first_row = ANY($2::bigint[])"  # noqa: S608
 _RUNS_AT_ONCE = 8
 
-# The batches of these rows, whose errors are counted again.
-_BATCHES = f"SELECT DISTINCT batch_number FROM ({FIND_ROWS}) found"  # noqa: S608
 _FORGET_COUNTS = "DELETE FROM error_counts WHERE process_id = $1 AND batch_number = ANY($2)"
 _OWN_ROWS = f"""
 row_exceptions r WHERE r.process_id = b.process_id AND r.row_number >= b.first_row
@@ -101,8 +110,10 @@ WHERE NOT EXISTS (SELECT 1 FROM row_exceptions r WHERE r.process_id = b.process_
 _COUNT = f"""
 WITH chosen AS (SELECT * FROM batches WHERE process_id = $1 AND batch_number = ANY($2)),
 runs AS (
-    SELECT u.batch_number, u.first_row, u.errors, u.row_count - others.count AS count, (
-        {_FREE.format(first="u.first_row", end="u.first_row + u.row_count")} ORDER BY n LIMIT 1) AS first_free
+    SELECT u.batch_number, u.first_row, u.errors, u.row_count - others.count AS count,
+        CASE WHEN u.row_count > others.count THEN (
+            {_FREE.format(first="u.first_row", end="u.first_row + u.row_count")} ORDER BY n LIMIT 1
+        ) END AS first_free
     FROM chosen b JOIN row_runs u ON u.process_id = b.process_id AND u.first_row >= b.first_row
         AND u.first_row < b.first_row + b.row_count AND u.state = {int(RowState.FAILED)}
     CROSS JOIN LATERAL (
@@ -171,33 +182,47 @@ async def repair(
     async with hold(connection, repaired.process_id) as work:
         if work.expired:
             return
-        await _take_out_of_runs(work, sorted({*succeeded, *rejected}))
+        numbers = sorted({*succeeded, *rejected})
+        lines = await _keep_of_runs(work, repairing.process_id, numbers)
         kept = await connection.fetch(
-            _KEEP, repaired.process_id, sorted({*succeeded, *rejected}), repairing.process_id, succeeded,
-            work.tenant,
+            _KEEP, repaired.process_id, [number for number in numbers if number not in lines],
+            repairing.process_id, succeeded, work.tenant,
         )  # fmt: skip
-        changed = {row["row_number"] for row in kept}
-        if not changed:
+        batches = {row["row_number"]: row["batch_number"] for row in kept}
+        batches |= {number: batch for number, (batch, _) in lines.items()}
+        if not batches:
             return
-        good = sorted(changed.intersection(succeeded).difference(rejected))
-        others = {number: rejected[number] for number in sorted(changed.difference(good))}
+        good = sorted(batches.keys() & set(succeeded).difference(rejected))
+        others = {number: rejected[number] for number in sorted(batches.keys() - set(good))}
         skipped = [number for number, row in others.items() if row.state == "skipped"]
         revived = [row["row_number"] for row in kept if row["state"] == RowState.SKIPPED]
-        await connection.execute(_SKIPPED, repaired.process_id, revived, -1)
-        await connection.execute(_SUCCEED, repaired.process_id, good, work.tenant)
+
+        def where(chosen: Collection[int]) -> tuple[list[int], list[int], list[int]]:
+            """The numbers, batches and lines of rows; the line is 0 where it is not known here."""
+            return list(chosen), [batches[n] for n in chosen], [lines.get(n, (0, 0))[1] for n in chosen]
+
+        await connection.execute(_SUCCEED, repaired.process_id, work.tenant, *where(good))
         await connection.execute(
             _REPLACE,
             repaired.process_id,
-            list(others),
             work.tenant,
+            *where(others),
             [state_number(row) for row in others.values()],
             [errors_json(row.errors) for row in others.values()],
             [_as_json([text(cell) for cell in row.cells]) for row in others.values()],
         )
-        await connection.execute(_SKIPPED, repaired.process_id, skipped, 1)
-        found = await connection.fetch(_BATCHES, repaired.process_id, sorted(changed))
-        batches = [row["batch_number"] for row in found]
-        await _count_again(work, batches)
+        changed = sorted(set(batches.values()))
+        of_good = Counter(batches[number] for number in good)
+        of_skipped = Counter(batches[number] for number in skipped)
+        of_skipped.subtract(batches[number] for number in revived)
+        await connection.execute(
+            _MOVE,
+            repaired.process_id,
+            changed,
+            [of_good[number] for number in changed],
+            [of_skipped[number] for number in changed],
+        )
+        await _count_again(work, changed)
         await work.apply(
             ledger.repaired(
                 work.account,
@@ -209,14 +234,24 @@ async def repair(
         )
 
 
-async def _take_out_of_runs(work: Work, numbers: Sequence[int]) -> None:
-    """Give FAILED rows that are in runs own records, which say the same."""
+async def _keep_of_runs(work: Work, repair_id: str, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Add those of these rows that are FAILED and in runs to the history; their batches and lines, by
+    number."""
+    lines: dict[int, tuple[int, int]] = {}
     found = await work.connection.fetch(_IN_RUNS, work.process_id, numbers)
     for start in range(0, len(found), _RUNS_AT_ONCE):
         wanted = {row["run"]: set(row["numbers"]) for row in found[start : start + _RUNS_AT_ONCE]}
         for record in await work.connection.fetch(_RUNS, work.process_id, list(wanted)):
             rows = await asyncio.to_thread(_chosen, run_from(record), wanted[record["run_first_row"]])
-            await insert_rows(work, record["run_batch_number"], rows, [None] * len(rows))
+            batch = record["run_batch_number"]
+            lines.update((row.row_number, (batch, row.line_number)) for row in rows)
+            await work.connection.execute(
+                _KEEP_FAILED, work.process_id, repair_id, work.tenant,
+                [row.row_number for row in rows],
+                [errors_json(row.errors) for row in rows],
+                [array_literal(row.cells) for row in rows],
+            )  # fmt: skip
+    return lines
 
 
 def _chosen(run: RejectedRun, numbers: Collection[int]) -> list[RejectedRow]:

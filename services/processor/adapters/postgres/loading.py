@@ -18,7 +18,7 @@ from ingestor.runtime.observability.spans import Attributes, counted, span
 from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
 from ingestor.runtime.postgres.pool import savepoint
-from ingestor.services.processor.adapters.postgres.binary.encoded import Encoded
+from ingestor.services.processor.adapters.postgres.binary.encoded import Encoded, encoded
 from ingestor.services.processor.adapters.postgres.copy import (
     ROW_COLUMN,
     column_names,
@@ -43,7 +43,8 @@ from ingestor.services.processor.adapters.postgres.left_out import (
 from ingestor.services.processor.adapters.postgres.lineage import ADDED, Lineage
 from ingestor.services.processor.adapters.postgres.table import listed, quoted, sql_name
 from ingestor.services.processor.adapters.postgres.target import Way
-from ingestor.services.processor.adapters.postgres.upsert import upsert
+from ingestor.services.processor.adapters.postgres.upserts.new_keys import NewKeys
+from ingestor.services.processor.adapters.postgres.upserts.upsert import upsert
 from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused
 
@@ -74,6 +75,12 @@ _CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE"
 _CHECK_LATER = "SET CONSTRAINTS ALL DEFERRED"
 
 
+# Rows with new keys come in their own order, not in that of the key: they wait for another batch only so
+# long, and never deadlock.
+_HARDLY_WAIT = "SET LOCAL lock_timeout = '100ms'"
+_WAIT = "SET LOCAL lock_timeout TO DEFAULT"
+
+
 class _AcceptedError(Exception):
     """A row is accepted; rolls it back."""
 
@@ -85,11 +92,18 @@ class Loading:
     """Loads the rows of one batch and finds those that the database refuses."""
 
     def __init__(
-        self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows, way: Way = _PLAIN
+        self,
+        connection: PgConnection,
+        key: BatchKey,
+        owner: str,
+        rows: GoodRows,
+        way: Way = _PLAIN,
+        new_keys: NewKeys | None = None,
     ) -> None:
         """`owner` is the process that the rows belong to."""
         self._connection = connection
         self._way = way
+        self._new_keys = new_keys or NewKeys()
         self._tenant = key.tenant
         self._process_id = owner
         self._rows = rows
@@ -107,9 +121,35 @@ class Loading:
     async def all(self, encoded: Encoded) -> list[Refused]:
         """Load the rows; returns those that were refused, by position."""
         count = self._rows.data.num_rows
-        if count:
+        if count and not await self._new(encoded):
             await self._some(np.arange(count), encoded, tidy=False)
         return sorted(self._refused, key=lambda row: row.position)
+
+    async def _new(self, encoded: Encoded) -> bool:
+        """Copy the rows of an upsert into the table itself, if all of them may have new keys. Returns whether
+        they are in; if not, nothing has changed, and `_some` finds out why."""
+        table = self._rows.table
+        if not (
+            table.upsert
+            and self._way.plain
+            and self._way.in_columns
+            and self._new_keys.expected(self._tenant, self._target)
+        ):
+            return False
+        try:
+            async with self._part():
+                await self._connection.execute(_HARDLY_WAIT)
+                await self._copy(encoded, self._columns, table.name, table.schema)
+                await self._connection.execute(_WAIT)
+        except asyncpg.LockNotAvailableError:
+            return False
+        except asyncpg.PostgresError as error:
+            if isinstance(error, TRANSIENT_ERRORS):
+                raise
+            if isinstance(error, asyncpg.UniqueViolationError):
+                self._new_keys.note(self._tenant, self._target, new=False)
+            return False
+        return True
 
     async def _some(self, positions: Int64s, encoded: Encoded, *, tidy: bool) -> None:
         """Load these rows: all at once, else without those that are refused, else by halves. `tidy` rows have
@@ -245,7 +285,16 @@ class Loading:
         evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, EVOLVED)]
         lineage = Lineage(target, table.primary_key, self._tenant, self._way.in_columns)
         changing = (*self._columns, *evolved)
-        await upsert(self._connection, self._tenant, lineage, self._columns, changing, undo=table.undo)
+        new = await upsert(
+            self._connection,
+            self._tenant,
+            lineage,
+            self._columns,
+            changing,
+            undo=table.undo,
+            plain=self._way.plain,
+        )
+        self._new_keys.note(self._tenant, target, new=new)
         found: Sequence[int] = ()
         if self._way.may_leave_out:
             found = await not_upserted(self._connection, lineage)
@@ -411,9 +460,11 @@ def _count(done: str) -> int:
     return int(done.rpartition(" ")[2])
 
 
-async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) -> list[Refused]:
-    """Load rows that belong to no batch into a table that exists. Returns those that it refuses, by position.
-    In the caller's transaction."""
-    text = await asyncio.to_thread(copy_text, rows, process_id)
+async def load_alone(
+    connection: PgConnection, rows: GoodRows, process_id: str, *, binary: bool
+) -> list[Refused]:
+    """Load rows that belong to no batch into a table that exists; `binary`: it reads their binary form.
+    Returns those that it refuses, by position. In the caller's transaction."""
+    whole = await asyncio.to_thread(encoded, rows, process_id, binary=binary)
     no_batch = BatchKey(process_id, "", BatchRange(0, 0, 0, 0, 0, 0))
-    return await Loading(connection, no_batch, process_id, rows).all(Encoded((text,)))
+    return await Loading(connection, no_batch, process_id, rows).all(whole)

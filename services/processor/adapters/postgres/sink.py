@@ -46,6 +46,7 @@ from ingestor.services.processor.adapters.postgres.target import (
     way_into,
     why_not_made,
 )
+from ingestor.services.processor.adapters.postgres.upserts.new_keys import NewKeys
 from ingestor.services.processor.adapters.table_locks import TableLocks, lock_for_rows
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import (
@@ -91,6 +92,7 @@ class PgSink(PgMarkers, Sink):
         self._schemas = schemas
         self._locks = TableLocks()
         self._before = RowsBefore(pool)
+        self._new_keys = NewKeys()
         self._ready: dict[tuple[str, Table], Target] = {}  # by tenant: each has rights of its own
 
     async def load(
@@ -142,7 +144,7 @@ class PgSink(PgMarkers, Sink):
                 whole = ready if fitted.rows is rows else None
                 if whole is None or (whole.binary and not target.binary):
                     whole = await _encoded(fitted.rows, owner, binary=target.binary)
-                loading = Loading(connection, key, owner, fitted.rows, target.way)
+                loading = Loading(connection, key, owner, fitted.rows, target.way, self._new_keys)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
                 notices.extend(left_out_notices(loading.left_out, loading.lost))

@@ -134,6 +134,11 @@ class Way:
     tells: bool = True
     in_columns: bool = True
 
+    @property
+    def plain(self) -> bool:
+        """Whether rows get into the table itself, and no trigger or policy can change them before."""
+        return self.copies and not self.may_leave_out
+
 
 async def version_of(connection: PgConnection, target: str) -> str:
     """What changes whenever the table (an SQL name) does; empty if there is none."""

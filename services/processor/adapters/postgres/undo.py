@@ -20,6 +20,12 @@ from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, R
 from ingestor.services.processor.adapters.postgres.lineage import NO_PROCESS, Lineage, literal
 from ingestor.services.processor.adapters.postgres.markers import undo_of, undo_once
 from ingestor.services.processor.adapters.postgres.table import listed, quoted, sql_name
+from ingestor.services.processor.adapters.postgres.upserts.kept_rows import (
+    columns_of_records,
+    keep,
+    record,
+    unpack,
+)
 from ingestor.services.processor.ports import (
     Loaded,
     RowUndo,
@@ -40,28 +46,18 @@ SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.at
 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' ORDER BY a.attnum
 """
 
-# The rows that the process has replaced, and its own rows that were replaced, as rows of the table.
-_BEFORE = """
-CREATE TEMPORARY TABLE ingestor_before ON COMMIT DROP AS
-SELECT v.id AS _ingestor_id, v.process_id AS _ingestor_process,
-       (v.row->>'{row}')::bigint AS _ingestor_row, r.*
-FROM processor.replaced_rows v
-CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r
-WHERE v.replaced_by = '{process_id}' AND v.tenant = {tenant}
-"""
+# Of the process's own rows that were replaced, by key.
 _OWN = """
 CREATE TEMPORARY TABLE ingestor_own ON COMMIT DROP AS
-SELECT DISTINCT ON ({r_key}) v.replaced_by AS _ingestor_by, {r_key}
-FROM processor.replaced_rows v
-CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r
-WHERE v.process_id = '{process_id}' AND v.tenant = {tenant}
-ORDER BY {r_key}, v.id DESC
+SELECT DISTINCT ON ({key}) _ingestor_by, {key} FROM ingestor_kept WHERE _ingestor_process = '{process_id}'
+ORDER BY {key}, _ingestor_id DESC, _ingestor_place DESC
 """
-# For each key the row of the latest process: the row that the table had, or would have had.
+# Of the rows that the process has replaced, for each key that of the latest process: the row that the table
+# had, or would have had.
 _TOP = """
 CREATE TEMPORARY TABLE ingestor_top ON COMMIT DROP AS
-SELECT DISTINCT ON ({key}) *, false AS _ingestor_back FROM ingestor_before
-ORDER BY {key}, _ingestor_process DESC, _ingestor_row DESC NULLS LAST, _ingestor_id DESC
+SELECT DISTINCT ON ({key}) *, false AS _ingestor_back FROM ingestor_kept WHERE _ingestor_by = '{process_id}'
+ORDER BY {key}, _ingestor_process DESC, _ingestor_row DESC NULLS LAST, _ingestor_id DESC, _ingestor_place DESC
 """
 
 # Removals come first: a removed row may hold a value that must be unique.
@@ -79,16 +75,18 @@ WHERE ({t_key}) = ({there_key}) AND {of_process}
 """
 
 # Rows that were replaced by a row which is restored, or by a row of the process that was replaced in turn,
-# now name what is above that row.
-_RELINK = """
-UPDATE processor.replaced_rows v SET replaced_by = above.by
-FROM (SELECT b._ingestor_id AS id, b._ingestor_process AS process_id,
-             coalesce(CASE WHEN t._ingestor_back THEN t._ingestor_process END, o._ingestor_by) AS by
-      FROM ingestor_before b
-      JOIN ingestor_top t ON ({t_key}) = ({b_key})
-      LEFT JOIN ingestor_own o ON ({o_key}) = ({b_key})
-      WHERE NOT (t._ingestor_back AND t._ingestor_id = b._ingestor_id)) above
-WHERE v.id = above.id AND v.tenant = {tenant} AND above.by IS NOT NULL AND above.by <> above.process_id
+# are kept again, with what is above that row.
+_RELINKED = """
+(SELECT process_id, by AS replaced_by, number, record FROM (
+    SELECT b._ingestor_process AS process_id, {b_record} AS record,
+           row_number() OVER (ORDER BY b._ingestor_id, b._ingestor_place) AS number,
+           coalesce(CASE WHEN t._ingestor_back THEN t._ingestor_process END, o._ingestor_by) AS by
+    FROM ingestor_kept b
+    JOIN ingestor_top t ON ({t_key}) = ({b_key})
+    LEFT JOIN ingestor_own o ON ({o_key}) = ({b_key})
+    WHERE b._ingestor_by = '{process_id}' AND NOT (
+        t._ingestor_back AND (t._ingestor_id, t._ingestor_place) = (b._ingestor_id, b._ingestor_place))) above
+WHERE by <> process_id)
 """
 # In the suite's own table of lineage; nothing is kept there of removed processes.
 _RELINEAGE = """
@@ -184,33 +182,37 @@ async def _undo(connection: PgConnection, of: Loaded) -> UndoCounts:
         kept = await connection.execute(_FORGET, process_id, of.tenant)
         return UndoCounts(_count(removed), 0, _count(kept))
     key = table.primary_key
+    checked = str(uuid.UUID(process_id))  # CREATE TABLE AS takes no parameters
     parts = {
         "target": target,
-        "process_id": uuid.UUID(process_id),  # typed, since CREATE TABLE AS takes no parameters
+        "process_id": checked,
         "nobody": literal(NO_PROCESS),
         "tenant": literal(of.tenant),
         "key": listed(key),
-        "row": ROW_COLUMN,
         "of_process": lineage.of_process,
         "entry": lineage.entry,
         "changes": ", ".join(f"{quoted(name)} = t.{quoted(name)}" for name in columns if name not in key),
         "there_key": listed(key, "there."),
-        **{f"{alias}_key": listed(key, f"{alias}.") for alias in ("r", "t", "b", "o")},
+        **{f"{alias}_key": listed(key, f"{alias}.") for alias in ("t", "b", "o")},
     }
-    for statement in (_BEFORE, _OWN, _TOP):
+    await unpack(connection, target, checked, of.tenant)
+    for statement in (_OWN, _TOP):
         await connection.execute(statement.format(**parts))
-    await connection.execute("ANALYZE ingestor_top")
+    await connection.execute("ANALYZE ingestor_kept; ANALYZE ingestor_own; ANALYZE ingestor_top")
     kept = await connection.fetchval("SELECT count(*) FROM ingestor_own")
     removed = await connection.execute(_REMOVE.format(**parts), process_id)
     await connection.execute(_MARK.format(**parts), process_id)
     restored = await connection.execute(_RESTORE.format(**parts), process_id)
-    await connection.execute(_RELINK.format(**parts))
+    names = [*(n for n in await columns_of_records(connection, target) if n != ROW_COLUMN), ROW_COLUMN]
+    values = [f"b.{quoted(name)}" for name in names[:-1]] + ["b._ingestor_row"]
+    relinked = _RELINKED.format(**parts, b_record=record(values))
+    await connection.execute(keep(relinked, of.tenant, names, order="number"))
     if not in_columns:
         await connection.execute(_RELINEAGE.format(**parts))
         await connection.execute(_FORGET_LINEAGE, process_id, of.tenant)
     await connection.execute(_FORGET, process_id, of.tenant)
     # Else a second undo in the same transaction would find them.
-    await connection.execute("DROP TABLE ingestor_before, ingestor_own, ingestor_top")
+    await connection.execute("DROP TABLE ingestor_kept, ingestor_own, ingestor_top")
     return UndoCounts(_count(removed), _count(restored), kept)
 
 
