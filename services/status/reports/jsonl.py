@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import compress
 
 from ingestor.outcomes import Notice
-from ingestor.services.status.reports.row_table import SEPARATOR, STATE_NAMES, ErrorValues, RowTable
+from ingestor.services.status.reports.row_table import SEPARATOR, STATE_NAMES, RowTable
 from ingestor.services.status.reports.writer import ReportWriter
 from ingestor.services.status.rows import Row
 from ingestor.states import PHASE_WORDS
@@ -52,7 +52,7 @@ class JsonlReportWriter(ReportWriter):
                 rows.numbers,
                 rows.lines,
                 rows.states,
-                _errors(rows.errors),
+                _errors(rows),
                 zip(*[cells] * width, strict=True),
                 strict=True,
             )
@@ -103,24 +103,40 @@ def _all_escaped(texts: Sequence[str]) -> Sequence[str]:
     return list(map(_escaped, texts))
 
 
-def _errors(of_rows: Sequence[Sequence[ErrorValues]]) -> Iterable[str]:
+def _errors(rows: RowTable) -> Sequence[str]:
     """For each row the JSON of its errors, without brackets."""
-    all_errors = [values for errors in of_rows for values in errors]
-    if not all_errors:
-        return [""] * len(of_rows)
-    codes, names, values, messages, phases = zip(*all_errors, strict=True)
+    columns = (rows.codes, rows.fields, rows.values, rows.messages, rows.phases)
+    if rows.have_one:
+        return _as_objects(*columns)
+    alone = iter(_as_objects(*([*compress(column, map(_is_none, rows.several))] for column in columns)))
+    return [
+        next(alone)
+        if errors is None
+        else ", ".join(_as_objects(*zip(*errors, strict=True)) if errors else ())
+        for errors in rows.several
+    ]
+
+
+def _is_none(errors: object) -> bool:
+    return errors is None
+
+
+def _as_objects(
+    codes: Sequence[str],
+    names: Sequence[str],
+    values: Sequence[str],
+    messages: Sequence[str],
+    phases: Sequence[int],
+) -> list[str]:
+    """The JSON of each error."""
     begins = {
         (code, name): f'{{"code": {_as_json(code)}, "field": {_as_json(name)}, "value": "'
         for code, name in {*zip(codes, names, strict=True)}
     }
-    made = [
-        f'{begins[code, name]}{value}", "message": "{message}", "phase": "{_PHASES[phase]}"}}'
+    ends = {phase: f'", "phase": "{_PHASES[phase]}"}}' for phase in {*phases}}
+    return [
+        f'{begins[code, name]}{value}", "message": "{message}{ends[phase]}'
         for code, name, value, message, phase in zip(
             codes, names, _all_escaped(values), _all_escaped(messages), phases, strict=True
         )
     ]
-    counts = list(map(len, of_rows))
-    if counts.count(1) == len(counts):
-        return made
-    following = iter(made)
-    return [", ".join(islice(following, count)) for count in counts]
