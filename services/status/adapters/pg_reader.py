@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
 from ingestor.access.limits.reads import Reads
@@ -48,7 +48,9 @@ from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.rows import ErrorGroup, Row, RowRange, RowVersion
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres.pool import PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
+
+T = TypeVar("T")
 
 _ROW_STATE = f"coalesce(e.state, u.state, {RANGE_STATE})"
 
@@ -160,10 +162,10 @@ class PgLedgerReader(LedgerReader, EventLog):
         async with transient_errors("ledger"), self._searching() as pool:
             return list(await pool.fetch(query, *arguments))
 
-    async def _search_by_key(self, query: str, *arguments: object) -> list[Any]:
-        """The same by a key of each table."""
+    async def _run_by_key(self, statements: Callable[[PgConnection], Awaitable[T]]) -> T:
+        """Run statements, each of which searches by a key, in one transaction."""
         async with transient_errors("ledger"), self._searching() as pool:
-            return list(await pool.beginning(BY_KEY).fetch(query, *arguments))
+            return await pool.beginning(BY_KEY).run(statements)
 
     def _searching(self) -> AbstractAsyncContextManager[PgPool]:
         """Where to search. The service's own work does not wait for callers."""
@@ -306,7 +308,7 @@ class PgLedgerReader(LedgerReader, EventLog):
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
     ) -> RowTable:
-        return await own_rows(self._search_by_key, process_id, states, after, upto, limit)
+        return await own_rows(self._run_by_key, process_id, states, after, upto, limit)
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
         rows = await self._search(

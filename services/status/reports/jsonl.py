@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from itertools import compress
+from typing import Any
 
 from ingestor.outcomes import Notice
 from ingestor.services.status.reports.row_table import SEPARATOR, STATE_NAMES, RowTable
@@ -20,7 +21,7 @@ from ingestor.services.status.rows import Row
 from ingestor.states import PHASE_WORDS
 
 _as_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
-_PHASES = {number: word.upper() for number, word in PHASE_WORDS.items()}
+_PHASES = {int(number): word.upper() for number, word in PHASE_WORDS.items()}
 
 
 class JsonlReportWriter(ReportWriter):
@@ -105,7 +106,7 @@ def _all_escaped(texts: Sequence[str]) -> Sequence[str]:
 
 def _errors(rows: RowTable) -> Sequence[str]:
     """For each row the JSON of its errors, without brackets."""
-    columns = (rows.codes, rows.fields, rows.values, rows.messages, rows.phases)
+    columns: Sequence[Any] = (rows.codes, rows.fields, rows.values, rows.messages, rows.phases)
     if rows.have_one:
         return _as_objects(*columns)
     alone = iter(_as_objects(*([*compress(column, map(_is_none, rows.several))] for column in columns)))

@@ -143,7 +143,8 @@ def one_after_another(tables: Sequence[RowTable]) -> RowTable:
 
 def of_columns(columns: Iterable[Sequence[Any]], separator: str) -> RowTable:
     """The table of its columns in their order."""
-    return RowTable(*columns, separator=separator)
+    found: list[Any] = [*columns, separator]
+    return RowTable(*found)
 
 
 def separators(widths: Sequence[int]) -> int:
@@ -157,21 +158,23 @@ def without_records(
     """Rows of a batch that have no records of their own: all are in one state, with one error or none."""
     count = len(numbers)
     zeros, none = [0] * count, [""] * count
-    values = values_of(error) if error else ("", "", "", "", 0)
-    several = [None if error else ()] * count
+    code, field, value, message, phase = values_of(error) if error else ("", "", "", "", 0)
     return RowTable(
-        numbers, zeros, [int(state)] * count, zeros, *([value] * count for value in values), several, zeros,
-        none, separator,
+        numbers, zeros, [int(state)] * count, zeros, [code] * count, [field] * count, [value] * count,
+        [message] * count, [phase] * count, [None if error else ()] * count, zeros, none, separator,
     )  # fmt: skip
 
 
 def table_of(rows: Sequence[Row], separator: str = SEPARATOR) -> RowTable:
     """Rows as a table; `separator` is in no cell."""
     errors = [list(map(values_of, row.errors)) for row in rows]
-    return RowTable(
-        [row.row_number for row in rows], [row.line_number for row in rows],
-        [int(row.state) for row in rows], [row.repairs_row for row in rows], *error_columns(errors),
-        [len(row.cells) for row in rows], [separator.join(row.cells) for row in rows], separator,
+    return of_columns(
+        (
+            [row.row_number for row in rows], [row.line_number for row in rows],
+            [int(row.state) for row in rows], [row.repairs_row for row in rows], *error_columns(errors),
+            [len(row.cells) for row in rows], [separator.join(row.cells) for row in rows],
+        ),
+        separator,
     )  # fmt: skip
 
 

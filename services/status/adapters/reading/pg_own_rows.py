@@ -6,7 +6,8 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ingestor.access.scope import tenant
 from ingestor.services.status.adapters.pg_rows import FIRST_RUN, RUN, run_from
@@ -18,13 +19,20 @@ from ingestor.services.status.reports.row_table import (
     RowTable,
     error_columns,
     merged,
+    of_columns,
     one_after_another,
     separators,
     values_of,
 )
 
-# Runs a statement; its records.
-Search = Callable[..., Awaitable[Sequence[Any]]]
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres.pool import PgConnection
+
+Found = tuple[Any, Sequence[Any], int]
+"""A page of rows, if any, runs, and up to which row both are."""
+
+# Runs statements in one transaction.
+Run = Callable[[Callable[["PgConnection"], Awaitable[Found]]], Awaitable[Found]]
 
 # A page as one text, which takes a third of the time of a record for each row. Of each row it has _PARTS
 # texts, with $9 between all of them; $8 is between cells. A row that has one error has its parts; another has
@@ -77,29 +85,43 @@ SELECT * FROM (
 """  # noqa: S608
 _SEPARATORS = (SEPARATOR, "\x1f")  # between cells, and between the parts of rows
 _PAGE_BYTES = 4 * 2**20
-_PAGE_RUN_BYTES = 2**19  # a page may end in the midst of a run, which is read again for the next one
+_PAGE_RUN_BYTES = 2**20  # a page may end in the midst of a run, which is read again for the next one
 
 
 async def own_rows(
-    search: Search, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
+    run: Run, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
 ) -> RowTable:
     """See LedgerReader.own_rows."""
-    wanted = [int(state) for state in states]
-    runs = await search(_RUNS_PAGE, process_id, after, upto, wanted, limit, _PAGE_RUN_BYTES, tenant())
-    if runs and (len(runs) == limit or len(runs) < runs[0]["found"]):
-        upto = min(upto, runs[-1]["run_first_row"] + runs[-1]["run_row_count"] - 1)
-    for between in (_SEPARATORS, _unlikely_separators()):
-        pages = await search(
-            _ROWS_PAGE, process_id, after, upto, wanted, limit, _PAGE_BYTES, tenant(), *between
-        )
-        page = pages[0] if pages else None
+    for separators_ in (_SEPARATORS, _unlikely_separators()):
+        wanted = [int(state) for state in states]
+        page, runs, last = await run(partial(_found, process_id, wanted, after, upto, limit, separators_))
         if not page and not runs:
             return EMPTY
         # In a thread, because parsing thousands of rows would block other calls.
-        found = await asyncio.to_thread(_table, page, runs, after, upto, limit, *between)
+        found = await asyncio.to_thread(_table, page, runs, after, last, limit, *separators_)
         if found is not None:
             return found
     raise RuntimeError(f"rows after {after} of process {process_id} cannot be taken apart")
+
+
+async def _found(
+    process_id: str,
+    states: Sequence[int],
+    after: int,
+    upto: int,
+    limit: int,
+    separators_: tuple[str, str],
+    connection: PgConnection,
+) -> Found:
+    runs = await connection.fetch(
+        _RUNS_PAGE, process_id, after, upto, states, limit, _PAGE_RUN_BYTES, tenant()
+    )
+    if runs and (len(runs) == limit or len(runs) < runs[0]["found"]):
+        upto = min(upto, runs[-1]["run_first_row"] + runs[-1]["run_row_count"] - 1)
+    page = await connection.fetchrow(
+        _ROWS_PAGE, process_id, after, upto, states, limit, _PAGE_BYTES, tenant(), *separators_
+    )
+    return page, runs, upto
 
 
 def _unlikely_separators() -> tuple[str, str]:
@@ -175,7 +197,7 @@ def _rows_of_run(record: Any, first: int, last: int, separator: str) -> RowTable
     begin, line = run.first.row_number, run.first.line_number
     start, end = max(first - begin, 0), max(first - begin, 0, min(last, run.last_row) + 1 - begin)
     count = end - start
-    cells, parts = run.columns()
+    cells, widths, parts = run.joined_columns(separator)
     errors = [[_clean(value) for value in values_of(error)] for error in run.first.errors]
     columns = [
         (
@@ -190,14 +212,16 @@ def _rows_of_run(record: Any, first: int, last: int, separator: str) -> RowTable
         )
     ]
     repairs = record["run_repairs_rows"]
-    return RowTable(
-        range(begin + start, begin + end),
-        run.lines[start:end] if run.lines else range(line + start, line + end),
-        [record["run_state"]] * count,
-        repairs[start:end] if repairs else [0] * count,
-        *_errors_of_run(columns, count),
-        [len(row) for row in cells[start:end]] if cells else [len(run.first.cells)] * count,
-        _cleaned(list(map(separator.join, cells[start:end] if cells else [run.first.cells] * count))),
+    return of_columns(
+        (
+            range(begin + start, begin + end),
+            run.lines[start:end] if run.lines else range(line + start, line + end),
+            [record["run_state"]] * count,
+            repairs[start:end] if repairs else [0] * count,
+            *_errors_of_run(columns, count),
+            widths[start:end],
+            _cleaned(cells[start:end]),
+        ),
         separator,
     )
 
