@@ -129,7 +129,7 @@ def _joined(rest: bytes, separator: str) -> tuple[list[str], bytes] | None:
 
     What is replaced and what is split at are pairs of neighbouring quotes. If all quotes but the first and
     the last are in such pairs, then each pair is the end of a text and the beginning of the next one."""
-    end = rest.find(b'"]],')
+    end = rest.find(b'"]],', 4)
     cells = rest[4:end]
     between = separator.encode()
     if end < 0 or not rest.startswith(b'[[["') or b"\\" in cells or between in cells:

@@ -95,6 +95,7 @@ CELLS = st.lists(BRACKETS | st.sampled_from(['","', "],[", "]],", ",", "]],[", "
 
 @given(cells=st.lists(CELLS, min_size=2, max_size=8))
 @example(cells=[("a", "b"), ("c", "d"), (",", "]],["), ("],[", "]],")])
+@example(cells=[("",), ("]],", ",,")])
 @example(cells=[("a",), ("],[",), (",",), ("b",)])
 @example(cells=[("a", "b"), ("c",), ("d", "e", "f")])
 def test_cells_are_joined_without_a_look_at_each(cells: list[tuple[str, ...]]) -> None:
