@@ -174,8 +174,13 @@ class LedgerReader(Protocol):
         """Batches with numbers after `after`, in order; `processed` None for all."""
         ...
 
-    async def row(self, process_id: str, row_number: int) -> Row | None:
-        """A row; None when it has not been read."""
+    async def row(self, process_id: str, row_number: int) -> tuple[Process | None, Row | None]:
+        """A process, see `process`, and a row of it; None when it has not been read."""
+        ...
+
+    async def page(self, process_id: str, after: int, limit: int) -> tuple[Process | None, list[Row]]:
+        """A process, see `process`, and its rows with the `limit` numbers after `after`, in order: fewer
+        where some have not been read."""
         ...
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:

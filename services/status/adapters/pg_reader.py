@@ -182,9 +182,13 @@ class PgLedgerReader(LedgerReader, EventLog):
 
     async def process(self, process_id: str) -> Process | None:
         found = await self._fetch(_PROCESS, process_id, tenant())
-        if found and found[0]["deleted_at"] is not None:
-            raise deleted_error(process_id)
-        return self._process(found[0]) if found and sees_pipeline(found[0]["pipeline"]) else None
+        return self._seen(found[0]) if found else None
+
+    def _seen(self, row: Any) -> Process | None:
+        """The process of its record, if the caller sees its pipeline."""
+        if row["deleted_at"] is not None:
+            raise deleted_error(str(row["process_id"]))
+        return self._process(row) if sees_pipeline(row["pipeline"]) else None
 
     async def newest(self) -> int:
         query = "SELECT max(position) AS position FROM processes WHERE tenant = $1"
@@ -233,9 +237,20 @@ class PgLedgerReader(LedgerReader, EventLog):
             for row in rows
         ]  # fmt: skip
 
-    async def row(self, process_id: str, row_number: int) -> Row | None:
-        async with transient_errors("ledger"), self._pool.transaction() as connection:
-            return await find_row(connection, process_id, row_number)
+    async def row(self, process_id: str, row_number: int) -> tuple[Process | None, Row | None]:
+        process, row = await find_row(self._fetch, process_id, row_number)
+        seen = self._seen(process) if process is not None else None
+        return seen, row if seen else None
+
+    async def page(self, process_id: str, after: int, limit: int) -> tuple[Process | None, list[Row]]:
+        async with (
+            transient_errors("ledger"),
+            self._searching() as pool,
+            pool.beginning(BY_KEY).transaction() as connection,
+        ):
+            process = await connection.fetchrow(_PROCESS, process_id, tenant())
+            seen = self._seen(process) if process is not None else None
+            return seen, await find_rows(connection, process_id, after, after + limit) if seen else []
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
         rows = await self._fetch(_STATES, process_id, list(row_numbers), tenant())
@@ -264,21 +279,6 @@ class PgLedgerReader(LedgerReader, EventLog):
         after: int,
         limit: int,
         upto: int = 2**62,
-    ) -> list[Row]:
-        if not comparisons and upto > after + limit:
-            # Their numbers have no gaps, but where a batch is not known yet.
-            async with (
-                transient_errors("ledger"),
-                self._searching() as pool,
-                pool.beginning(BY_KEY).transaction() as connection,
-            ):
-                found = await find_rows(connection, process_id, after, after + limit)
-            if len(found) == limit:
-                return found
-        return await self._rows(process_id, comparisons, after, limit, upto)
-
-    async def _rows(
-        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int, upto: int
     ) -> list[Row]:
         after = _start(comparisons, after)
         async with transient_errors("ledger"), self._searching() as pool:

@@ -27,13 +27,12 @@ _PHASES = {int(number): word.upper() for number, word in PHASE_WORDS.items()}
 class JsonlReportWriter(ReportWriter):
     def __init__(self) -> None:
         self._columns: tuple[str, ...] = ()
-        self._cells = ""  # the JSON of a row's cells, with %s for each
+        self._before: list[str] = []  # what comes before each cell
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
         """No bytes: JSON Lines have no header, and every object has its state."""
         self._columns = tuple(columns)
-        labels = [_as_json(column).replace("%", "%%") for column in columns]
-        self._cells = ", ".join(f'{label}: "%s"' for label in labels)
+        self._before = [f'{", " if at else ""}{_as_json(column)}: "' for at, column in enumerate(columns)]
         return b""
 
     def lines(self, rows: Iterable[Row]) -> bytes:
@@ -44,24 +43,28 @@ class JsonlReportWriter(ReportWriter):
         if not len(rows) or not width or len({*self._columns}) < width:
             return self.lines(rows.rows())
         separator = rows.separator
-        cells = iter(_escaped(separator.join(rows.cells_of(width))).split(separator))
-        template = self._cells
-        lines = [
+        cells = _escaped(separator.join(rows.cells_of(width))).split(separator)
+        # The pieces of a line, those of all lines in one list: what is before the cells, and for each the end
+        # of the one before with its own label, and itself.
+        size = 2 * width + 1
+        pieces = [""] * (size * len(rows))
+        pieces[::size] = [
             f'{{"row": {number or "null"}, "line": {line or "null"}, "state": "{STATE_NAMES[state]}", '
-            f'"errors": [{errors}], "cells": {{{template % row}}}}}\n'
-            for number, line, state, errors, row in zip(
-                rows.numbers,
-                rows.lines,
-                rows.states,
-                _errors(rows),
-                zip(*[cells] * width, strict=True),
-                strict=True,
+            f'"errors": [{errors}], "cells": {{{self._before[0]}'
+            for number, line, state, errors in zip(
+                rows.numbers, rows.lines, rows.states, _errors(rows), strict=True
             )
         ]
-        for at, found in enumerate(rows.widths):
-            if found != width:
-                lines[at] = _as_json(self._object(rows.row(at))) + "\n"
-        return "".join(lines).encode()
+        after = [*[f'"{label}' for label in self._before[1:]], '"}}\n']
+        for at in range(width):
+            pieces[2 * at + 1 :: size] = cells[at::width]
+            pieces[2 * at + 2 :: size] = [after[at]] * len(rows)
+        if rows.widths.count(width) < len(rows):
+            for at, found in enumerate(rows.widths):
+                if found != width:
+                    line = _as_json(self._object(rows.row(at))) + "\n"
+                    pieces[at * size : (at + 1) * size] = [line, *[""] * (size - 1)]
+        return "".join(pieces).encode()
 
     def end(self, notices: Sequence[Notice]) -> bytes:
         return b""

@@ -137,6 +137,11 @@ async def walls(
         yield True
 
 
+async def any_of(read: Awaitable[tuple[Any, Any]]) -> bool:
+    """Whether anything is read."""
+    return any(await read)
+
+
 NOW = datetime.now(UTC)
 Read = Callable[[PgLedgerReader], Awaitable[Any]]
 READS: dict[str, Read] = {
@@ -147,7 +152,8 @@ READS: dict[str, Read] = {
         [Comparison("file_name", ":", "victim"), Comparison("repairs", "=", PROCESS)], 99, 10
     ),
     "batches": lambda reader: reader.batches(PROCESS, None, 0, 10),
-    "row": lambda reader: reader.row(PROCESS, 3),
+    "row": lambda reader: any_of(reader.row(PROCESS, 3)),
+    "page": lambda reader: any_of(reader.page(PROCESS, 0, 3)),
     "states": lambda reader: reader.states(PROCESS, [1, 3, 11]),
     "history": lambda reader: reader.history(PROCESS, 3),
     "rows": lambda reader: reader.rows(PROCESS, [], 0, 10),

@@ -131,14 +131,21 @@ class Sides:
         every = self._named(await reader.rows(ours, [], 0, 1000))
         assert every == await reader.rows(theirs, [], 0, 1000)
         for row in every:
-            found = await reader.row(ours, row.row_number)
+            process, found = await reader.row(ours, row.row_number)
+            assert process == await reader.process(ours)
             assert found is not None
             assert self._named([found]) == [row]
             history = await reader.history(ours, row.row_number)
             assert [(version.errors, version.cells) for version in history] == [
                 (version.errors, version.cells) for version in await reader.history(theirs, row.row_number)
             ]
-        assert await reader.row(ours, len(every) + 1) is None
+        process = await reader.process(ours)
+        assert await reader.row(ours, len(every) + 1) == (process, None)
+        for after in (0, 1, max(0, len(every) - 2), len(every)):
+            assert await reader.page(ours, after, size) == (
+                process,
+                [row for row in await reader.rows(ours, [], after, size) if row.row_number <= after + size],
+            )
         numbers = [row.row_number for row in every]
         assert await reader.states(ours, numbers) == await reader.states(theirs, numbers)
         for text in filters:
