@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -210,11 +210,12 @@ class LedgerReader(Protocol):
         by first row."""
         ...
 
-    async def own_rows(
-        self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
-    ) -> RowTable:
-        """Rows with own records after row `after` and up to `upto`, by number: at most `limit` and about 4
-        MiB, but at least one if any. Leaves out errors and cells of rows in other states."""
+    def own_pages(
+        self, process_id: str, states: Collection[RowState], after: int, upto: int, most: int
+    ) -> AsyncGenerator[RowTable, None]:
+        """Rows with own records after row `after` and up to `upto`, by number, in pages of at most `most`
+        rows and about 4 MiB, none of them empty. Leaves out errors and cells of rows in other states. The
+        next page is read while one is parsed."""
         ...
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,7 +31,7 @@ from ingestor.services.status.adapters.reading.pg_conditions import (
     sql_operator,
 )
 from ingestor.services.status.adapters.reading.pg_filtered_rows import find_filtered
-from ingestor.services.status.adapters.reading.pg_own_rows import own_rows
+from ingestor.services.status.adapters.reading.pg_own_rows import own_pages
 from ingestor.services.status.adapters.reading.pg_row_pages import (
     BY_KEY,
     RANGE_STATE,
@@ -305,10 +305,10 @@ class PgLedgerReader(LedgerReader, EventLog):
             for row in rows
         ]  # fmt: skip
 
-    async def own_rows(
-        self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
-    ) -> RowTable:
-        return await own_rows(self._run_by_key, process_id, states, after, upto, limit)
+    def own_pages(
+        self, process_id: str, states: Collection[RowState], after: int, upto: int, most: int
+    ) -> AsyncGenerator[RowTable, None]:
+        return own_pages(self._run_by_key, process_id, states, after, upto, most)
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
         rows = await self._search(

@@ -159,7 +159,7 @@ READS: dict[str, Read] = {
     "rows": lambda reader: reader.rows(PROCESS, [], 0, 10),
     "rows with errors": lambda reader: reader.rows(PROCESS, [Comparison("status", "=", "FAILED")], 0, 10),
     "ranges": lambda reader: reader.ranges(PROCESS, [S, F], 0, 10),
-    "own rows": lambda reader: reader.own_rows(PROCESS, [F], 0, 99, 10),
+    "own pages": lambda reader: anext(reader.own_pages(PROCESS, [F], 0, 99, 10), None),
     "error groups": lambda reader: reader.error_groups(PROCESS),
     "events": lambda reader: reader.events(None, 0, 10),
     "events of a process": lambda reader: reader.events(PROCESS, 0, 10),

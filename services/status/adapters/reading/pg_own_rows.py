@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ Run = Callable[[Callable[["PgConnection"], Awaitable[Found]]], Awaitable[Found]]
 # megabytes. A value takes as many bytes as its text, about, if it is not compressed; to make the text of each
 # only to measure it would take a third of the time.
 _ROWS_PAGE = """
-SELECT count(*) AS rows, max(bytes) >= $6 AS cut, string_agg(
+SELECT count(*) AS rows, max(row_number) AS last, max(bytes) >= $6 AS cut, string_agg(
     concat_ws($9, row_number, line_number,
               concat_ws(' ', state, repairs_row, cardinality(cells),
                         CASE WHEN jsonb_array_length(errors) = 1 THEN errors->0->>4 END),
@@ -84,24 +84,61 @@ SELECT * FROM (
 ) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY run_first_row
 """  # noqa: S608
 _SEPARATORS = (SEPARATOR, "\x1f")  # between cells, and between the parts of rows
+_FIRST_PAGE_ROWS = 50
 _PAGE_BYTES = 4 * 2**20
 _PAGE_RUN_BYTES = 2**20  # a page may end in the midst of a run, which is read again for the next one
 
 
-async def own_rows(
-    run: Run, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
-) -> RowTable:
-    """See LedgerReader.own_rows."""
-    for separators_ in (_SEPARATORS, _unlikely_separators()):
-        wanted = [int(state) for state in states]
-        page, runs, last = await run(partial(_found, process_id, wanted, after, upto, limit, separators_))
-        if not page and not runs:
-            return EMPTY
-        # In a thread, because parsing thousands of rows would block other calls.
-        found = await asyncio.to_thread(_table, page, runs, after, last, limit, *separators_)
-        if found is not None:
-            return found
-    raise RuntimeError(f"rows after {after} of process {process_id} cannot be taken apart")
+async def own_pages(
+    run: Run, process_id: str, states: Collection[RowState], after: int, upto: int, most: int
+) -> AsyncGenerator[RowTable, None]:
+    """See LedgerReader.own_pages."""
+    wanted = [int(state) for state in states]
+
+    async def found(limit: int, separators_: tuple[str, str] = _SEPARATORS) -> Found:
+        return await run(partial(_found, process_id, wanted, after, upto, limit, separators_))
+
+    limit, following = min(most, _FIRST_PAGE_ROWS), None
+    try:
+        while after < upto:
+            page, runs, last = await (following or found(limit))
+            following = None
+            if not page and not runs:
+                return
+            of_page = (after, last, limit)
+            # Where a page without runs ends is known before it is parsed.
+            more = bool(runs) or page["cut"] or page["rows"] == limit
+            rows = page["rows"] if page else limit
+            limit = min(most, max(_FIRST_PAGE_ROWS, 2 * rows))
+            if more and not runs:
+                after = page["last"]
+                following = asyncio.create_task(found(limit))
+            # In a thread, because parsing thousands of rows would block other calls.
+            table = await asyncio.to_thread(_table, page, runs, *of_page, *_SEPARATORS)
+            if table is None:  # cells have separators: the page is read again with others
+                if following:
+                    await _end(following)
+                    following = None
+                after, _, of_limit = of_page
+                unlikely = _unlikely_separators()
+                page, runs, last = await found(of_limit, unlikely)
+                table = await asyncio.to_thread(_table, page, runs, after, last, of_limit, *unlikely)
+                if table is None:
+                    raise RuntimeError(f"rows after {after} of process {process_id} cannot be taken apart")
+                more = True
+            if len(table):
+                yield table
+                after = table.numbers[-1]
+            if not more or not len(table):
+                return
+    finally:
+        if following:
+            await _end(following)
+
+
+async def _end(task: asyncio.Task[Found]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _found(
