@@ -330,6 +330,8 @@ class StatusService:
         after = read_token(scope, token, int) or 0
         if comparisons:
             process = _kept(process_id, await self._reader.process(process_id))
+            if _none_holds(process, comparisons):
+                return [], ""
         else:
             # Their numbers have no gaps, but where a batch is not known yet.
             process_, page = await self._reader.page(process_id, after, size + 1)
@@ -423,6 +425,15 @@ def _kept(process_id: str, found: Process | None) -> Process:
             "RECORDS_EXPIRED", "The process has expired: the records of its rows have been removed."
         )
     return found
+
+
+def _none_holds(process: Process, comparisons: Sequence[Comparison]) -> bool:
+    """Whether the counts of a process say that no row of it is in a wanted state."""
+    counts = {RowState.FAILED.name: process.failed, RowState.SKIPPED.name: process.skipped}
+    return any(
+        comparison.name == "status" and comparison.operator == "=" and counts.get(str(comparison.value)) == 0
+        for comparison in comparisons
+    )
 
 
 def _filter(text: str, fields: Fields) -> list[Comparison]:

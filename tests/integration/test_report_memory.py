@@ -36,7 +36,7 @@ from ingestor.runtime.postgres.pool import PgPool
 ROWS, BATCH = 50_000, 10_000
 COLUMNS = [f"column {number}" for number in range(1, 9)]
 # A report of ROWS failed rows beside one of BATCH: what it has more takes about 48 MiB as Python objects and
-# 8.6 MiB as a CSV file; two pages are in memory at once. Measured: at most 7.5 MiB.
+# 8.6 MiB as a CSV file; three pages are in memory at once.
 MOST_GROWTH = 12 * 2**20
 
 

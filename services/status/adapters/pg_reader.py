@@ -98,9 +98,10 @@ SELECT * FROM (
 ) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
 """  # noqa: S608
 
-# Whether any batch failed as a whole: then its rows have no own records.
+# Whether any batch up to the one with row $3 failed as a whole: then its rows have no own records.
 _RANGE_ERRORS = """
-SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1
+SELECT 1 FROM batches
+WHERE process_id = $1 AND tenant = $2 AND first_row <= $3 AND error IS NOT NULL LIMIT 1
 """
 
 _STATES = f"""
@@ -282,9 +283,10 @@ class PgLedgerReader(LedgerReader, EventLog):
     ) -> list[Row]:
         after = _start(comparisons, after)
         async with transient_errors("ledger"), self._searching() as pool:
-            if _wants_own(comparisons) and not await pool.fetch(_RANGE_ERRORS, process_id, tenant()):
+            if _wants_own(comparisons):
                 async with pool.beginning(BY_KEY).transaction() as connection:
-                    return await find_filtered(connection, process_id, comparisons, after, limit, upto)
+                    if not await connection.fetch(_RANGE_ERRORS, process_id, tenant(), upto):
+                        return await find_filtered(connection, process_id, comparisons, after, limit, upto)
             where = row_conditions(comparisons, _ROW_STATE, _ERRORS, _number)
             arguments = row_arguments(comparisons)
             text = _WITH_RUNS.format(rows=_ROWS.format(where=where))
