@@ -18,9 +18,11 @@ LAST = 30
 class Ledger:
     """Gives rows 1 to LAST, and waits once it has given so many pages."""
 
-    def __init__(self, pages: int = 99) -> None:
+    def __init__(self, pages: int = 99, odd: str = "") -> None:
+        """`odd` is in the only cell of row 15, and in the value of its error."""
         self.asked: list[int] = []
         self.pages = pages
+        self.odd = odd
 
     async def run(self, statements: Any) -> Any:
         """What the statements would find; they are those of a page of rows."""
@@ -32,11 +34,15 @@ class Ledger:
         if not numbers:
             return None, [], upto
         texts = between.join(
-            between.join([str(n), str(n + 1), "4 0 1 2", "code", "field", f"v{n}", "m", f"c{n}"])
+            between.join([str(n), str(n + 1), "4 0 1 2", "code", "field", self.text(n), "m", self.text(n)])
             for n in numbers
         )
         page = {"rows": len(numbers), "last": numbers[-1], "cut": False, "texts": texts}
         return page, [], upto
+
+    def text(self, number: int) -> str:
+        """What is in a row."""
+        return self.odd if number == 15 and self.odd else f"c{number}"
 
 
 def pages_of(ledger: Ledger) -> Any:
@@ -48,6 +54,17 @@ async def test_pages_follow_one_another() -> None:
     with within("default"):
         numbers = [list(page.numbers) async for page in pages_of(Ledger())]
     assert numbers == [list(range(1, 11)), list(range(11, 21)), list(range(21, 31))]
+
+
+@pytest.mark.parametrize("odd", ["\x7f", "a\x1fb", "\x1f"])
+async def test_a_page_with_separators_in_its_texts_is_read_again(odd: str) -> None:
+    ledger = Ledger(odd=odd)
+    with within("default"):
+        rows = [row for page in [page.rows() async for page in pages_of(ledger)] for row in page]
+    assert [row.cells for row in rows] == [(ledger.text(row.row_number),) for row in rows]
+    assert [row.errors[0].value for row in rows] == [ledger.text(row.row_number) for row in rows]
+    assert [row.row_number for row in rows] == list(range(1, LAST + 1))
+    assert ledger.asked == [0, 10, 20, 10, 20, 30]
 
 
 async def test_the_next_page_is_asked_for_before_one_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
