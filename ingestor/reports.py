@@ -28,6 +28,7 @@ JSON_CELLS = "cells"
 # (OWASP, "CSV Injection").
 _TRIGGERS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _FIRST = frozenset({"'", *_TRIGGERS})
+_ANY_FIRST = re.escape("".join(sorted(_FIRST)))
 GUARDED = rf"^'+[{re.escape(''.join(_TRIGGERS))}]"
 """A cell from which `unguard` takes an apostrophe (RE2 and Python)."""
 _NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -99,7 +100,11 @@ def guard(cell: str) -> str:
 
 def may_need_guard(cells: str, separator: str) -> bool:
     """Whether `guard` may change one of many cells, which have separators between them."""
-    return cells[:1] in _FIRST or any(sign in cells and separator + sign in cells for sign in _FIRST)
+    if cells[:1] in _FIRST:
+        return True
+    if not any(sign in cells for sign in _FIRST):
+        return False
+    return re.search(f"{re.escape(separator)}[{_ANY_FIRST}]", cells) is not None
 
 
 def unguard(cell: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -174,8 +174,13 @@ class LedgerReader(Protocol):
         """Batches with numbers after `after`, in order; `processed` None for all."""
         ...
 
-    async def row(self, process_id: str, row_number: int) -> Row | None:
-        """A row; None when it has not been read."""
+    async def row(self, process_id: str, row_number: int) -> tuple[Process | None, Row | None]:
+        """A process, see `process`, and a row of it; None when it has not been read."""
+        ...
+
+    async def page(self, process_id: str, after: int, limit: int) -> tuple[Process | None, list[Row]]:
+        """A process, see `process`, and its rows with the `limit` numbers after `after`, in order: fewer
+        where some have not been read."""
         ...
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
@@ -205,11 +210,12 @@ class LedgerReader(Protocol):
         by first row."""
         ...
 
-    async def own_rows(
-        self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
-    ) -> RowTable:
-        """Rows with own records after row `after` and up to `upto`, by number: at most `limit` and about 4
-        MiB, but at least one if any. Leaves out errors and cells of rows in other states."""
+    def own_pages(
+        self, process_id: str, states: Collection[RowState], after: int, upto: int, most: int
+    ) -> AsyncGenerator[RowTable, None]:
+        """Rows with own records after row `after` and up to `upto`, by number, in pages of at most `most`
+        rows and about 4 MiB, none of them empty. Leaves out errors and cells of rows in other states. The
+        next page is read while one is parsed."""
         ...
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:

@@ -259,27 +259,13 @@ class StatusService:
 
     async def process(self, process_id: str) -> Process:
         """A process. Raises NotFoundError."""
-        found = await self._reader.process(process_id)
-        if found is None:
-            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
-        return found
+        return _existing(process_id, await self._reader.process(process_id))
 
     async def _check_seen(self, process_id: str | None) -> None:
         """Raise NotFoundError when the caller's key is for some pipelines only, and not for that of the
         process. Whoever sees every pipeline is told of deleted processes too."""
         if process_id is not None and only_pipelines() is not None:
             await self.process(process_id)
-
-    async def _kept(self, process_id: str) -> Process:
-        """A process that has not expired. Raises NotFoundError, FailedPreconditionError
-        (RECORDS_EXPIRED)."""
-        found = await self.process(process_id)
-        if found.expired:
-            raise FailedPreconditionError(
-                "RECORDS_EXPIRED",
-                "The process has expired: the records of its rows have been removed.",
-            )
-        return found
 
     async def processes(self, filter_: str, token: str, size: int) -> tuple[list[Process], str]:
         """A page of processes, newest first, and the next page's token. A page that took long has fewer, or
@@ -326,8 +312,8 @@ class StatusService:
 
     async def row(self, process_id: str, row_number: int) -> tuple[Row, list[RowVersion]]:
         """A row and its versions before repairs. Raises NotFoundError when it has not been read (yet)."""
-        await self._kept(process_id)
-        found = await self._reader.row(process_id, row_number)
+        process, found = await self._reader.row(process_id, row_number)
+        _kept(process_id, process)
         if found is None:
             raise NotFoundError("ROW_NOT_FOUND", f"Row {row_number} has not been read (yet).")
         return found, await self._reader.history(process_id, row_number) if found.repaired_by else []
@@ -341,8 +327,17 @@ class StatusService:
         """A page of rows by number, and the next page's token. A page that took long has fewer, or none."""
         scope = f"{tenant()} rows {process_id} {filter_}"
         comparisons = _filter(filter_, ROW_FIELDS)
-        process = await self._kept(process_id)
         after = read_token(scope, token, int) or 0
+        if comparisons:
+            process = _kept(process_id, await self._reader.process(process_id))
+            if _none_holds(process, comparisons):
+                return [], ""
+        else:
+            # Their numbers have no gaps, but where a batch is not known yet.
+            process_, page = await self._reader.page(process_id, after, size + 1)
+            process = _kept(process_id, process_)
+            if len(page) == min(size + 1, process.read - after):
+                return page[:size], make_token(scope, page[size - 1].row_number) if len(page) > size else ""
 
         async def read(start: int, end: int, limit: int) -> list[Row]:
             return await self._reader.rows(process_id, comparisons, after + start, limit, after + end)
@@ -364,7 +359,7 @@ class StatusService:
     ) -> AsyncIterator[ReportPiece]:
         """A report as pieces of a file, one in memory at a time. Raises InvalidArgumentError when the format
         cannot hold the columns."""
-        process = await self._kept(process_id)
+        process = _kept(process_id, await self._reader.process(process_id))
         try:
             async for piece in report_pieces(self._reader, process, selection, WRITERS[format_]()):
                 yield piece
@@ -413,6 +408,32 @@ class StatusService:
                 violations=[FieldViolation(error.field, str(error))],
             ) from error  # fmt: skip
         return await self._reader.overview(of)
+
+
+def _existing(process_id: str, found: Process | None) -> Process:
+    """Raises NotFoundError."""
+    if found is None:
+        raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
+    return found
+
+
+def _kept(process_id: str, found: Process | None) -> Process:
+    """A process that has not expired. Raises NotFoundError, FailedPreconditionError (RECORDS_EXPIRED)."""
+    found = _existing(process_id, found)
+    if found.expired:
+        raise FailedPreconditionError(
+            "RECORDS_EXPIRED", "The process has expired: the records of its rows have been removed."
+        )
+    return found
+
+
+def _none_holds(process: Process, comparisons: Sequence[Comparison]) -> bool:
+    """Whether the counts of a process say that no row of it is in a wanted state."""
+    counts = {RowState.FAILED.name: process.failed, RowState.SKIPPED.name: process.skipped}
+    return any(
+        comparison.name == "status" and comparison.operator == "=" and counts.get(str(comparison.value)) == 0
+        for comparison in comparisons
+    )
 
 
 def _filter(text: str, fields: Fields) -> list[Comparison]:

@@ -348,6 +348,18 @@ async def test_neighbours_for_the_same_reasons_are_sent_as_one(
         assert [(row.row_number, row.line_number, list(row.cells)) for row in found] == [
             (row.row_number, row.line_number, list(row.cells)) for row in rows
         ]
+        pages: list[list[int]] = []
+        token = ""
+        while token or not pages:
+            page = await status_stub(channel).ListRows(
+                status_pb2.ListRowsRequest(process_id=process, page_size=4, page_token=token)
+            )
+            pages.append([row.row_number for row in page.rows])
+            token = page.next_page_token
+        assert pages == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+        asked = status_pb2.ListRowsRequest(process_id=process, filter="status=SKIPPED")
+        none = await status_stub(channel).ListRows(asked)
+        assert not none.rows and not none.next_page_token
         header = ledger_pb2.OutcomeHeader(process_id=process)
         wrong = ledger_pb2.RejectedRun(first=rejected_message(rows[0]), row_count=1)
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestor import runs
@@ -86,6 +86,34 @@ def test_no_two_neighbours_for_the_same_reasons_are_apart(
 
     for (_, last), (first, _) in pairwise(spans):
         assert first.row_number > last.row_number + 1 or reasons(first) != reasons(last)
+
+
+# What stands between the cells of a run, in cells.
+BRACKETS = st.text(st.sampled_from(',[]"\\0\x7fé'), max_size=4)
+CELLS = st.lists(BRACKETS | st.sampled_from(['","', "],[", "]],", ",", "]],[", "x"]), max_size=3).map(tuple)
+
+
+@given(cells=st.lists(CELLS, min_size=2, max_size=8))
+@example(cells=[("a", "b"), ("c", "d"), (",", "]],["), ("],[", "]],")])
+@example(cells=[("",), ("]],", ",,")])
+@example(cells=[("a",), ("],[",), (",",), ("b",)])
+@example(cells=[("a", "b"), ("c",), ("d", "e", "f")])
+def test_cells_are_joined_without_a_look_at_each(cells: list[tuple[str, ...]]) -> None:
+    error = RowError("x", "f", "v", "m", "parse")
+    rows = [RejectedRow(at, at, "failed", (error,), row) for at, row in enumerate(cells, 1)]
+    _, [run] = packed(rows)
+    for separator in ("\x7f", "\x7f01"):
+        joined, widths, parts = run.joined_columns(separator)
+        assert joined == [separator.join(row) for row in cells]
+        assert widths == list(map(len, cells))
+        assert parts == run.columns()[1]
+
+
+def test_most_runs_are_joined_at_once() -> None:
+    assert runs._joined('[[["a","b"],["c","é"]],null,["m"]]'.encode(), "\x7f") == (
+        ["a\x7fb", "c\x7fé"],
+        b'[null,["m"]]',
+    )
 
 
 def blank(count: int) -> list[RejectedRow]:

@@ -152,13 +152,13 @@ class PgPool:
         async with self.connections.pool.acquire() as connection:
             await connection.execute("SELECT 1")
 
-    async def _one(self, statement: Callable[[PgConnection], Awaitable[T]]) -> T:
-        """Run a statement in a transaction of its own; again when a migration has changed its table since the
-        connection has prepared it."""
+    async def run(self, statements: Callable[[PgConnection], Awaitable[T]]) -> T:
+        """Run statements in a transaction of their own; again when a migration has changed a table since the
+        connection has prepared one of them."""
         for last in (False, True):
             try:
                 async with self.transaction() as connection:
-                    return await statement(connection)
+                    return await statements(connection)
             except asyncpg.InvalidCachedStatementError:
                 if last:
                     raise
@@ -166,19 +166,19 @@ class PgPool:
 
     async def fetch(self, query: str, *arguments: object) -> list[Record]:
         """The rows of a statement in a transaction of its own."""
-        return list(await self._one(lambda connection: connection.fetch(query, *arguments)))
+        return list(await self.run(lambda connection: connection.fetch(query, *arguments)))
 
     async def fetchrow(self, query: str, *arguments: object) -> Record | None:
         """The first row; None without one."""
-        return await self._one(lambda connection: connection.fetchrow(query, *arguments))
+        return await self.run(lambda connection: connection.fetchrow(query, *arguments))
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """The first value of the first row; None without one."""
-        return await self._one(lambda connection: connection.fetchval(query, *arguments))
+        return await self.run(lambda connection: connection.fetchval(query, *arguments))
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Run a statement in a transaction of its own; its tag, such as `UPDATE 3`."""
-        return await self._one(lambda connection: connection.execute(query, *arguments))
+        return await self.run(lambda connection: connection.execute(query, *arguments))
 
     async def executemany(self, query: str, arguments: Iterable[Sequence[object]]) -> None:
         """Run a statement with each of the arguments, in one transaction."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
 from ingestor.access.limits.reads import Reads
@@ -31,7 +31,7 @@ from ingestor.services.status.adapters.reading.pg_conditions import (
     sql_operator,
 )
 from ingestor.services.status.adapters.reading.pg_filtered_rows import find_filtered
-from ingestor.services.status.adapters.reading.pg_own_rows import own_rows
+from ingestor.services.status.adapters.reading.pg_own_rows import own_pages
 from ingestor.services.status.adapters.reading.pg_row_pages import (
     BY_KEY,
     RANGE_STATE,
@@ -48,7 +48,9 @@ from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.rows import ErrorGroup, Row, RowRange, RowVersion
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres.pool import PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
+
+T = TypeVar("T")
 
 _ROW_STATE = f"coalesce(e.state, u.state, {RANGE_STATE})"
 
@@ -96,9 +98,10 @@ SELECT * FROM (
 ) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
 """  # noqa: S608
 
-# Whether any batch failed as a whole: then its rows have no own records.
+# Whether any batch up to the one with row $3 failed as a whole: then its rows have no own records.
 _RANGE_ERRORS = """
-SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1
+SELECT 1 FROM batches
+WHERE process_id = $1 AND tenant = $2 AND first_row <= $3 AND error IS NOT NULL LIMIT 1
 """
 
 _STATES = f"""
@@ -160,10 +163,10 @@ class PgLedgerReader(LedgerReader, EventLog):
         async with transient_errors("ledger"), self._searching() as pool:
             return list(await pool.fetch(query, *arguments))
 
-    async def _search_by_key(self, query: str, *arguments: object) -> list[Any]:
-        """The same by a key of each table."""
+    async def _run_by_key(self, statements: Callable[[PgConnection], Awaitable[T]]) -> T:
+        """Run statements, each of which searches by a key, in one transaction."""
         async with transient_errors("ledger"), self._searching() as pool:
-            return list(await pool.beginning(BY_KEY).fetch(query, *arguments))
+            return await pool.beginning(BY_KEY).run(statements)
 
     def _searching(self) -> AbstractAsyncContextManager[PgPool]:
         """Where to search. The service's own work does not wait for callers."""
@@ -180,9 +183,13 @@ class PgLedgerReader(LedgerReader, EventLog):
 
     async def process(self, process_id: str) -> Process | None:
         found = await self._fetch(_PROCESS, process_id, tenant())
-        if found and found[0]["deleted_at"] is not None:
-            raise deleted_error(process_id)
-        return self._process(found[0]) if found and sees_pipeline(found[0]["pipeline"]) else None
+        return self._seen(found[0]) if found else None
+
+    def _seen(self, row: Any) -> Process | None:
+        """The process of its record, if the caller sees its pipeline."""
+        if row["deleted_at"] is not None:
+            raise deleted_error(str(row["process_id"]))
+        return self._process(row) if sees_pipeline(row["pipeline"]) else None
 
     async def newest(self) -> int:
         query = "SELECT max(position) AS position FROM processes WHERE tenant = $1"
@@ -231,9 +238,20 @@ class PgLedgerReader(LedgerReader, EventLog):
             for row in rows
         ]  # fmt: skip
 
-    async def row(self, process_id: str, row_number: int) -> Row | None:
-        async with transient_errors("ledger"), self._pool.transaction() as connection:
-            return await find_row(connection, process_id, row_number)
+    async def row(self, process_id: str, row_number: int) -> tuple[Process | None, Row | None]:
+        process, row = await find_row(self._fetch, process_id, row_number)
+        seen = self._seen(process) if process is not None else None
+        return seen, row if seen else None
+
+    async def page(self, process_id: str, after: int, limit: int) -> tuple[Process | None, list[Row]]:
+        async with (
+            transient_errors("ledger"),
+            self._searching() as pool,
+            pool.beginning(BY_KEY).transaction() as connection,
+        ):
+            process = await connection.fetchrow(_PROCESS, process_id, tenant())
+            seen = self._seen(process) if process is not None else None
+            return seen, await find_rows(connection, process_id, after, after + limit) if seen else []
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
         rows = await self._fetch(_STATES, process_id, list(row_numbers), tenant())
@@ -263,26 +281,12 @@ class PgLedgerReader(LedgerReader, EventLog):
         limit: int,
         upto: int = 2**62,
     ) -> list[Row]:
-        if not comparisons and upto > after + limit:
-            # Their numbers have no gaps, but where a batch is not known yet.
-            async with (
-                transient_errors("ledger"),
-                self._searching() as pool,
-                pool.beginning(BY_KEY).transaction() as connection,
-            ):
-                found = await find_rows(connection, process_id, after, after + limit)
-            if len(found) == limit:
-                return found
-        return await self._rows(process_id, comparisons, after, limit, upto)
-
-    async def _rows(
-        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int, upto: int
-    ) -> list[Row]:
         after = _start(comparisons, after)
         async with transient_errors("ledger"), self._searching() as pool:
-            if _wants_own(comparisons) and not await pool.fetch(_RANGE_ERRORS, process_id, tenant()):
+            if _wants_own(comparisons):
                 async with pool.beginning(BY_KEY).transaction() as connection:
-                    return await find_filtered(connection, process_id, comparisons, after, limit, upto)
+                    if not await connection.fetch(_RANGE_ERRORS, process_id, tenant(), upto):
+                        return await find_filtered(connection, process_id, comparisons, after, limit, upto)
             where = row_conditions(comparisons, _ROW_STATE, _ERRORS, _number)
             arguments = row_arguments(comparisons)
             text = _WITH_RUNS.format(rows=_ROWS.format(where=where))
@@ -303,10 +307,10 @@ class PgLedgerReader(LedgerReader, EventLog):
             for row in rows
         ]  # fmt: skip
 
-    async def own_rows(
-        self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
-    ) -> RowTable:
-        return await own_rows(self._search_by_key, process_id, states, after, upto, limit)
+    def own_pages(
+        self, process_id: str, states: Collection[RowState], after: int, upto: int, most: int
+    ) -> AsyncGenerator[RowTable, None]:
+        return own_pages(self._run_by_key, process_id, states, after, upto, most)
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
         rows = await self._search(

@@ -7,7 +7,7 @@ the record's text. _row is empty for a row without a number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ingestor.services.status.reports.row_table import RowTable
 from ingestor.services.status.rows import Row
@@ -45,12 +45,18 @@ def number_texts(numbers: Sequence[int]) -> list[str]:
     return [str(number) if number else "" for number in numbers]
 
 
-def reasons(rows: RowTable) -> Iterable[Sequence[str]]:
+def reasons(rows: RowTable) -> Sequence[Sequence[str]]:
     """The columns of codes, fields, values and messages."""
-    of_rows = [
-        errors[0][:4]
-        if len(errors) == 1
-        else ["; ".join([values[part] for values in errors]) for part in range(4)]
-        for errors in rows.errors
+    columns = [rows.codes, rows.fields, rows.values, rows.messages]
+    if rows.have_one:
+        return columns
+    joined = [
+        ["; ".join([error[part] for error in errors]) for part in range(len(columns))]
+        if errors is not None
+        else None
+        for errors in rows.several
     ]
-    return zip(*of_rows, strict=True)
+    return [
+        [cell if found is None else found[part] for cell, found in zip(column, joined, strict=True)]
+        for part, column in enumerate(columns)
+    ]

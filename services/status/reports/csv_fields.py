@@ -17,10 +17,13 @@ def fields(column: Sequence[str]) -> Sequence[str]:
         column = list(map(guard, column))
     if not _has_special(whole):
         return column
-    return [
-        f'"{cell.replace(_QUOTE, _QUOTE * 2)}"' if _QUOTE in cell or _has_special(cell) else cell
-        for cell in column
-    ]
+    if _QUOTE in whole:
+        doubled = separator.join(column).replace(_QUOTE, _QUOTE * 2).split(separator)
+        # If a cell has the separator, each is doubled alone.
+        if len(doubled) != len(column):
+            doubled = [cell.replace(_QUOTE, _QUOTE * 2) for cell in column]
+        column = doubled
+    return [f'"{cell}"' if _QUOTE in cell or _has_special(cell) else cell for cell in column]
 
 
 def is_plain(cells: str, separator: str) -> bool:

@@ -11,28 +11,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import compress
+from typing import Any
 
 from ingestor.outcomes import Notice
-from ingestor.services.status.reports.row_table import SEPARATOR, STATE_NAMES, ErrorValues, RowTable
+from ingestor.services.status.reports.row_table import SEPARATOR, STATE_NAMES, RowTable
 from ingestor.services.status.reports.writer import ReportWriter
 from ingestor.services.status.rows import Row
 from ingestor.states import PHASE_WORDS
 
 _as_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
-_PHASES = {number: word.upper() for number, word in PHASE_WORDS.items()}
+_PHASES = {int(number): word.upper() for number, word in PHASE_WORDS.items()}
 
 
 class JsonlReportWriter(ReportWriter):
     def __init__(self) -> None:
         self._columns: tuple[str, ...] = ()
-        self._cells = ""  # the JSON of a row's cells, with %s for each
+        self._before: list[str] = []  # what comes before each cell
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
         """No bytes: JSON Lines have no header, and every object has its state."""
         self._columns = tuple(columns)
-        labels = [_as_json(column).replace("%", "%%") for column in columns]
-        self._cells = ", ".join(f'{label}: "%s"' for label in labels)
+        self._before = [f'{", " if at else ""}{_as_json(column)}: "' for at, column in enumerate(columns)]
         return b""
 
     def lines(self, rows: Iterable[Row]) -> bytes:
@@ -43,24 +43,28 @@ class JsonlReportWriter(ReportWriter):
         if not len(rows) or not width or len({*self._columns}) < width:
             return self.lines(rows.rows())
         separator = rows.separator
-        cells = iter(_escaped(separator.join(rows.cells_of(width))).split(separator))
-        template = self._cells
-        lines = [
+        cells = _escaped(separator.join(rows.cells_of(width))).split(separator)
+        # The pieces of a line, those of all lines in one list: what is before the cells, and for each the end
+        # of the one before with its own label, and itself.
+        size = 2 * width + 1
+        pieces = [""] * (size * len(rows))
+        pieces[::size] = [
             f'{{"row": {number or "null"}, "line": {line or "null"}, "state": "{STATE_NAMES[state]}", '
-            f'"errors": [{errors}], "cells": {{{template % row}}}}}\n'
-            for number, line, state, errors, row in zip(
-                rows.numbers,
-                rows.lines,
-                rows.states,
-                _errors(rows.errors),
-                zip(*[cells] * width, strict=True),
-                strict=True,
+            f'"errors": [{errors}], "cells": {{{self._before[0]}'
+            for number, line, state, errors in zip(
+                rows.numbers, rows.lines, rows.states, _errors(rows), strict=True
             )
         ]
-        for at, found in enumerate(rows.widths):
-            if found != width:
-                lines[at] = _as_json(self._object(rows.row(at))) + "\n"
-        return "".join(lines).encode()
+        after = [*[f'"{label}' for label in self._before[1:]], '"}}\n']
+        for at in range(width):
+            pieces[2 * at + 1 :: size] = cells[at::width]
+            pieces[2 * at + 2 :: size] = [after[at]] * len(rows)
+        if rows.widths.count(width) < len(rows):
+            for at, found in enumerate(rows.widths):
+                if found != width:
+                    line = _as_json(self._object(rows.row(at))) + "\n"
+                    pieces[at * size : (at + 1) * size] = [line, *[""] * (size - 1)]
+        return "".join(pieces).encode()
 
     def end(self, notices: Sequence[Notice]) -> bytes:
         return b""
@@ -103,24 +107,40 @@ def _all_escaped(texts: Sequence[str]) -> Sequence[str]:
     return list(map(_escaped, texts))
 
 
-def _errors(of_rows: Sequence[Sequence[ErrorValues]]) -> Iterable[str]:
+def _errors(rows: RowTable) -> Sequence[str]:
     """For each row the JSON of its errors, without brackets."""
-    all_errors = [values for errors in of_rows for values in errors]
-    if not all_errors:
-        return [""] * len(of_rows)
-    codes, names, values, messages, phases = zip(*all_errors, strict=True)
+    columns: Sequence[Any] = (rows.codes, rows.fields, rows.values, rows.messages, rows.phases)
+    if rows.have_one:
+        return _as_objects(*columns)
+    alone = iter(_as_objects(*([*compress(column, map(_is_none, rows.several))] for column in columns)))
+    return [
+        next(alone)
+        if errors is None
+        else ", ".join(_as_objects(*zip(*errors, strict=True)) if errors else ())
+        for errors in rows.several
+    ]
+
+
+def _is_none(errors: object) -> bool:
+    return errors is None
+
+
+def _as_objects(
+    codes: Sequence[str],
+    names: Sequence[str],
+    values: Sequence[str],
+    messages: Sequence[str],
+    phases: Sequence[int],
+) -> list[str]:
+    """The JSON of each error."""
     begins = {
         (code, name): f'{{"code": {_as_json(code)}, "field": {_as_json(name)}, "value": "'
         for code, name in {*zip(codes, names, strict=True)}
     }
-    made = [
-        f'{begins[code, name]}{value}", "message": "{message}", "phase": "{_PHASES[phase]}"}}'
+    ends = {phase: f'", "phase": "{_PHASES[phase]}"}}' for phase in {*phases}}
+    return [
+        f'{begins[code, name]}{value}", "message": "{message}{ends[phase]}'
         for code, name, value, message, phase in zip(
             codes, names, _all_escaped(values), _all_escaped(messages), phases, strict=True
         )
     ]
-    counts = list(map(len, of_rows))
-    if counts.count(1) == len(counts):
-        return made
-    following = iter(made)
-    return [", ".join(islice(following, count)) for count in counts]

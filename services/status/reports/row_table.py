@@ -4,8 +4,8 @@ their time."""
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -35,7 +35,14 @@ class RowTable:
     states: Sequence[int]
     repairs_rows: Sequence[int]
     """In a repair: the numbers in the repaired process; 0: none."""
-    errors: Sequence[Sequence[ErrorValues]]
+    codes: Sequence[str]
+    """The parts of a row's error, if it has one; by far the most have."""
+    fields: Sequence[str]
+    values: Sequence[str]
+    messages: Sequence[str]
+    phases: Sequence[int]
+    several: Sequence[Sequence[ErrorValues] | None]
+    """The errors of a row that has none or more than one; None for any other."""
     widths: Sequence[int]
     """How many cells each row has."""
     cells: Sequence[str]
@@ -48,15 +55,35 @@ class RowTable:
     @property
     def is_clear(self) -> bool:
         """Whether the separator is indeed in no cell."""
-        between = sum(self.widths) - len(self.widths) + self.widths.count(0)
-        return sum([cells.count(self.separator) for cells in self.cells]) == between
+        found = sum([cells.count(self.separator) for cells in self.cells])
+        return found == separators(self.widths)
+
+    def errors(self, index: int) -> Sequence[ErrorValues]:
+        """The errors of the row at an index."""
+        several = self.several[index]
+        if several is not None:
+            return several
+        return [
+            (
+                self.codes[index],
+                self.fields[index],
+                self.values[index],
+                self.messages[index],
+                self.phases[index],
+            )
+        ]
+
+    @property
+    def have_one(self) -> bool:
+        """Whether each row has one error."""
+        return self.several.count(None) == len(self)
 
     def row(self, index: int) -> Row:
         """The row at an index. It does not say its batch."""
         width = self.widths[index]
         return Row(
             self.numbers[index], self.lines[index], 0, _STATES[self.states[index]],
-            tuple([error_of(values) for values in self.errors[index]]),
+            tuple(map(error_of, self.errors(index))),
             tuple(self.cells[index].split(self.separator)) if width else (),
             self.repairs_rows[index],
         )  # fmt: skip
@@ -93,21 +120,19 @@ class RowTable:
 
     def numbered_as_repaired(self) -> RowTable:
         """The rows with their numbers in the repaired process."""
-        return RowTable(
-            self.repairs_rows, self.lines, self.states, self.repairs_rows, self.errors, self.widths,
-            self.cells, self.separator,
-        )  # fmt: skip
+        return replace(self, numbers=self.repairs_rows)
 
     def _of(self, take: Any) -> RowTable:
         return of_columns(map(take, self._columns()), self.separator)
 
     def _columns(self) -> tuple[Sequence[Any], ...]:
         return (
-            self.numbers, self.lines, self.states, self.repairs_rows, self.errors, self.widths, self.cells
+            self.numbers, self.lines, self.states, self.repairs_rows, self.codes, self.fields, self.values,
+            self.messages, self.phases, self.several, self.widths, self.cells,
         )  # fmt: skip
 
 
-EMPTY = RowTable((), (), (), (), (), (), ())
+EMPTY = RowTable((), (), (), (), (), (), (), (), (), (), (), ())
 
 
 def one_after_another(tables: Sequence[RowTable]) -> RowTable:
@@ -118,8 +143,13 @@ def one_after_another(tables: Sequence[RowTable]) -> RowTable:
 
 def of_columns(columns: Iterable[Sequence[Any]], separator: str) -> RowTable:
     """The table of its columns in their order."""
-    numbers, lines, states, repairs_rows, errors, widths, cells = columns
-    return RowTable(numbers, lines, states, repairs_rows, errors, widths, cells, separator)
+    found: list[Any] = [*columns, separator]
+    return RowTable(*found)
+
+
+def separators(widths: Sequence[int]) -> int:
+    """How many separators are between the cells of rows, if none is in a cell."""
+    return sum(widths) - len(widths) + widths.count(0)
 
 
 def without_records(
@@ -127,21 +157,33 @@ def without_records(
 ) -> RowTable:
     """Rows of a batch that have no records of their own: all are in one state, with one error or none."""
     count = len(numbers)
-    errors = [values_of(error)] if error else []
-    zeros = [0] * count
+    zeros, none = [0] * count, [""] * count
+    code, field, value, message, phase = values_of(error) if error else ("", "", "", "", 0)
     return RowTable(
-        numbers, zeros, [int(state)] * count, zeros, [errors] * count, zeros, [""] * count, separator
-    )
+        numbers, zeros, [int(state)] * count, zeros, [code] * count, [field] * count, [value] * count,
+        [message] * count, [phase] * count, [None if error else ()] * count, zeros, none, separator,
+    )  # fmt: skip
 
 
 def table_of(rows: Sequence[Row], separator: str = SEPARATOR) -> RowTable:
     """Rows as a table; `separator` is in no cell."""
-    return RowTable(
-        [row.row_number for row in rows], [row.line_number for row in rows],
-        [int(row.state) for row in rows], [row.repairs_row for row in rows],
-        [list(map(values_of, row.errors)) for row in rows], [len(row.cells) for row in rows],
-        [separator.join(row.cells) for row in rows], separator,
+    errors = [list(map(values_of, row.errors)) for row in rows]
+    return of_columns(
+        (
+            [row.row_number for row in rows], [row.line_number for row in rows],
+            [int(row.state) for row in rows], [row.repairs_row for row in rows], *error_columns(errors),
+            [len(row.cells) for row in rows], [separator.join(row.cells) for row in rows],
+        ),
+        separator,
     )  # fmt: skip
+
+
+def error_columns(errors: Sequence[Sequence[ErrorValues]]) -> Iterator[Sequence[Any]]:
+    """The columns of a table with these errors, from `codes` to `several`."""
+    none = ("", "", "", "", 0)
+    one = [found[0] if len(found) == 1 else none for found in errors]
+    yield from ([values[part] for values in one] for part in range(len(none)))
+    yield [None if len(found) == 1 else found for found in errors]
 
 
 def merged(own: RowTable, others: RowTable) -> RowTable:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from ingestor.outcomes import Notice
 from ingestor.services.status.ports import LedgerReader
 from ingestor.services.status.processes import Process
-from ingestor.services.status.reports.row_table import RowTable
+from ingestor.services.status.reports.row_table import EMPTY, RowTable
 from ingestor.services.status.reports.selection import REJECTED, ReportRows, opened
 from ingestor.services.status.reports.writer import ReportWriter
 
@@ -20,7 +20,6 @@ T = TypeVar("T")
 _LAST_ROW = 2**63 - 1
 _PAGE_RANGES = 1_000
 _PAGE_ROWS = 2_000
-_FIRST_PAGE_ROWS = 50
 
 
 class ReportMismatchError(RuntimeError):
@@ -71,20 +70,21 @@ async def report_rows(
     """The rows by number, in pages. A transaction lasts at most for one page, however slow the client is, so
     rows of a running process appear as they are when their page is read."""
     states = selection.states
-    after, wanted = 0, _FIRST_PAGE_ROWS
+    after = 0
     while True:
         # Ranges first: when a range has its outcome, its rows' own records exist.
         ranges = await reader.ranges(process_id, states, after, _PAGE_RANGES)
         complete = len(ranges) < _PAGE_RANGES
         end = _LAST_ROW if complete else ranges[-1].last_row
-        while after < end:
-            own = await reader.own_rows(process_id, states, after, end, wanted)
-            # A page of wide rows ends early; ask for about as many next time.
-            wanted = min(_PAGE_ROWS, max(_FIRST_PAGE_ROWS, 2 * len(own)))
-            upto = own.numbers[-1] if len(own) else end
-            for table in opened(ranges, own, states, after, upto):
-                yield table
-            after = upto
+        async with aclosing(reader.own_pages(process_id, states, after, end, _PAGE_ROWS)) as pages:
+            async for own in pages:
+                upto = own.numbers[-1]
+                for table in opened(ranges, own, states, after, upto):
+                    yield table
+                after = upto
+        for table in opened(ranges, EMPTY, states, after, end):
+            yield table
+        after = end
         if complete:
             return
 

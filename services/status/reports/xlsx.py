@@ -140,9 +140,9 @@ class XlsxReportWriter(ReportWriter):
 
     def _wrong(self, rows: RowTable, at: int) -> tuple[int, ...]:
         """The columns of the cells to mark in a row."""
-        errors = rows.errors[at]
-        if rows.states[at] == RowState.FAILED and len(errors) == 1 and rows.widths[at] == self._width:
-            field = errors[0][1]
+        alone = rows.several[at] is None
+        if rows.states[at] == RowState.FAILED and alone and rows.widths[at] == self._width:
+            field = rows.fields[at]
             if field and (found := by_name(field, self._columns)):
                 return tuple(found)
         return tuple(wrong_cells(rows.row(at), self._columns, self._headings))

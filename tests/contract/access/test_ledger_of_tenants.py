@@ -137,6 +137,11 @@ async def walls(
         yield True
 
 
+async def any_of(read: Awaitable[tuple[Any, Any]]) -> bool:
+    """Whether anything is read."""
+    return any(await read)
+
+
 NOW = datetime.now(UTC)
 Read = Callable[[PgLedgerReader], Awaitable[Any]]
 READS: dict[str, Read] = {
@@ -147,13 +152,14 @@ READS: dict[str, Read] = {
         [Comparison("file_name", ":", "victim"), Comparison("repairs", "=", PROCESS)], 99, 10
     ),
     "batches": lambda reader: reader.batches(PROCESS, None, 0, 10),
-    "row": lambda reader: reader.row(PROCESS, 3),
+    "row": lambda reader: any_of(reader.row(PROCESS, 3)),
+    "page": lambda reader: any_of(reader.page(PROCESS, 0, 3)),
     "states": lambda reader: reader.states(PROCESS, [1, 3, 11]),
     "history": lambda reader: reader.history(PROCESS, 3),
     "rows": lambda reader: reader.rows(PROCESS, [], 0, 10),
     "rows with errors": lambda reader: reader.rows(PROCESS, [Comparison("status", "=", "FAILED")], 0, 10),
     "ranges": lambda reader: reader.ranges(PROCESS, [S, F], 0, 10),
-    "own rows": lambda reader: reader.own_rows(PROCESS, [F], 0, 99, 10),
+    "own pages": lambda reader: anext(reader.own_pages(PROCESS, [F], 0, 99, 10), None),
     "error groups": lambda reader: reader.error_groups(PROCESS),
     "events": lambda reader: reader.events(None, 0, 10),
     "events of a process": lambda reader: reader.events(PROCESS, 0, 10),

@@ -231,7 +231,7 @@ async def test_a_displaced_row_has_its_line(pool_of: OpenPool, own_first: bool) 
     displaced = [DisplacedRow(5, taken(1)), DisplacedRow(7, taken(2))]
     for outcome, rows in ((own, []), (first, displaced))[:: 1 if own_first else -1]:
         await writer.record(process, outcome, None, [], displaced=rows)
-    found = [await reader.row(process, number) for number in (5, 7)]
+    found = [(await reader.row(process, number))[1] for number in (5, 7)]
     assert [(row.line_number, row.state) for row in found if row] == [(12, F), (16, F)]
 
 
@@ -242,5 +242,5 @@ async def test_without_lines_a_displaced_row_has_none(pool_of: OpenPool) -> None
     await PgLedger(pool).record(process, Outcome(Batch(2, 4, 4, 11, 50, 90), S, 4, 0, 0), None, [])
     first = Outcome(Batch(1, 1, 3, 2, 5, 50), S, 3, 0, 0)
     await PgLedger(pool).record(process, first, None, [], displaced=[DisplacedRow(5, taken(1))])
-    row = await PgLedgerReader(pool).row(process, 5)
+    _, row = await PgLedgerReader(pool).row(process, 5)
     assert row is not None and (row.line_number, row.state) == (0, F)

@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,8 +44,11 @@ ERRORS = (
     (RowError("type-error", "a", "{}", '"{}" is wrong\0', "validate"),),
     (RowError("type-error", "a", "{}", "{}", "validate"), RowError("type-error", "b", "", "b", "load")),
     (RowError("rule", "", "", "broken", "validate"), RowError("rule", "", "{}", "", "validate")),
+    (RowError("rule", "", "\x1f{}", "\x1f", "validate"),),
+    (),
 )
-CELLS = ((), ("a", "b"), ("{}", 'ö"\\\n'), ("nul\0", "{}", "extra"), ("a\x7f", "\x7f{}"))
+# Texts with what is put between texts of a page, too.
+CELLS = ((), ("a", "b"), ("{}", 'ö"\\\n'), ("nul\0", "{}", "extra"), ("a\x7f", "\x7f{}"), ("\x1f{}",))
 # So many rows of a kind, one after another: loaded, or a state, errors, cells, and lines of a record.
 LENGTHS = st.sampled_from([1, 1, 2, 3, 6])
 SEGMENTS = st.tuples(
@@ -131,14 +135,21 @@ class Sides:
         every = self._named(await reader.rows(ours, [], 0, 1000))
         assert every == await reader.rows(theirs, [], 0, 1000)
         for row in every:
-            found = await reader.row(ours, row.row_number)
+            process, found = await reader.row(ours, row.row_number)
+            assert process == await reader.process(ours)
             assert found is not None
             assert self._named([found]) == [row]
             history = await reader.history(ours, row.row_number)
             assert [(version.errors, version.cells) for version in history] == [
                 (version.errors, version.cells) for version in await reader.history(theirs, row.row_number)
             ]
-        assert await reader.row(ours, len(every) + 1) is None
+        process = await reader.process(ours)
+        assert await reader.row(ours, len(every) + 1) == (process, None)
+        for after in (0, 1, max(0, len(every) - 2), len(every)):
+            assert await reader.page(ours, after, size) == (
+                process,
+                [row for row in await reader.rows(ours, [], after, size) if row.row_number <= after + size],
+            )
         numbers = [row.row_number for row in every]
         assert await reader.states(ours, numbers) == await reader.states(theirs, numbers)
         for text in filters:
@@ -152,9 +163,12 @@ class Sides:
         for selection in ReportRows:
             assert await self._report(ours, selection) == await self._report(theirs, selection), selection
         for states in ({F}, {K}, {F, K}):
-            page = (await reader.own_rows(ours, states, 2, 2**40, size)).rows()
-            assert page == (await reader.own_rows(theirs, states, 2, 2**40, size)).rows()[: len(page)]
-            assert len(page) <= size
+            pages = [
+                [table.rows() async for table in reader.own_pages(process, states, 2, 2**40, size)]
+                for process in (ours, theirs)
+            ]
+            assert [*chain(*pages[0])] == [*chain(*pages[1])]
+            assert all(0 < len(page) <= size for page in chain(*pages))
 
     async def _paged(self, process: str, comparisons: list[Comparison], size: int) -> list[Row]:
         found: list[Row] = []

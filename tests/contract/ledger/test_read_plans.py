@@ -27,7 +27,7 @@ STATEMENTS = {
     "own": (pg_row_pages._OWN, [FROM, UPTO, "'default'"]),
     "repaired": (pg_row_pages._REPAIRED, [FROM, UPTO, "'default'"]),
     "runs": (pg_row_pages._RUNS, [FROM, UPTO, "'default'"]),
-    "page of own": (pg_own_rows._ROWS_PAGE, [FROM, UPTO, STATES, 10, 9999, "'default'", "' '"]),
+    "page of own": (pg_own_rows._ROWS_PAGE, [FROM, UPTO, STATES, 10, 9999, "'default'", "'|'", "';'"]),
     "page of runs": (pg_own_rows._RUNS_PAGE, [FROM, UPTO, STATES, 10, 9999, "'default'"]),
     "filtered own": (pg_filtered_rows._OWN.format(where="AND e.state = 3"), [FROM, 10, "'default'", UPTO]),
     "filtered runs": (pg_filtered_rows._RUNS.format(where="AND u.state = 3"), [FROM, 10, "'default'", UPTO]),

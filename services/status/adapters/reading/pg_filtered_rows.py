@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection
 
 _OWN = f"""
-SELECT e.*, {REPAIRED_BY} AS repaired_by FROM row_exceptions e
+SELECT e.*, e.state AS row_state, {REPAIRED_BY} AS repaired_by FROM row_exceptions e
 WHERE e.process_id = $1 AND e.tenant = $4 AND e.row_number > $2 AND e.row_number <= $5 {{where}}
 ORDER BY e.row_number LIMIT $3
 """  # noqa: S608

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestor.access.scope import tenant
@@ -40,19 +40,21 @@ REPAIRED_BY = """
  WHERE h.process_id = e.process_id AND h.row_number = e.row_number ORDER BY h.replaced_at DESC LIMIT 1)
 """
 
+# A process with a row of it, if that has been read (then it has a batch).
 _ROW = f"""
-SELECT b.batch_number, b.error AS batch_error, {RANGE_STATE} AS batch_state, $2::bigint AS row_number,
-       e.line_number, e.state, e.errors, e.cells, e.repairs_row, {REPAIRED_BY} AS repaired_by, {RUN}
+SELECT p.*, b.batch_number, b.error AS batch_error, {RANGE_STATE} AS batch_state, $2::bigint AS row_number,
+       e.line_number, e.state AS row_state, e.errors, e.cells, e.repairs_row, {REPAIRED_BY} AS repaired_by,
+       {RUN}
 FROM processes p
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT * FROM batches WHERE process_id = $1 AND tenant = $3 AND first_row <= $2
-    ORDER BY first_row DESC LIMIT 1) b
+    ORDER BY first_row DESC LIMIT 1) b ON $2 < b.first_row + b.row_count
 LEFT JOIN LATERAL (
     SELECT * FROM row_exceptions WHERE process_id = $1 AND tenant = $3 AND row_number = $2 LIMIT 1) e ON true
 LEFT JOIN LATERAL (
     SELECT * FROM row_runs WHERE process_id = $1 AND tenant = $3 AND first_row <= $2
     ORDER BY first_row DESC LIMIT 1) u ON $2 < u.first_row + u.row_count
-WHERE p.process_id = $1 AND p.tenant = $3 AND $2 < b.first_row + b.row_count
+WHERE p.process_id = $1 AND p.tenant = $3
 """  # noqa: S608
 
 # Batches from the one with row $2 + 1, or before it, up to the one with row $3. For the first, see FIRST_RUN.
@@ -70,7 +72,7 @@ JOIN processes p ON p.process_id = $1 AND p.tenant = $4
 ORDER BY b.first_row
 """  # noqa: S608
 _OWN = """
-SELECT batch_number, row_number, line_number, state, errors, cells, repairs_row
+SELECT batch_number, row_number, line_number, state AS row_state, errors, cells, repairs_row
 FROM row_exceptions WHERE process_id = $1 AND tenant = $4 AND row_number > $2 AND row_number <= $3
 """
 _REPAIRED = """
@@ -87,16 +89,22 @@ CROSS JOIN LATERAL (
 """  # noqa: S608
 
 
-async def find_row(connection: PgConnection, process_id: str, number: int) -> Row | None:
-    """A row; None when it has not been read."""
-    found = await connection.fetchrow(_ROW, process_id, number, tenant())
-    if found is None:
-        return None
-    if found["state"] is not None:
-        return own_row(found, str(found["repaired_by"] or ""))
-    if found["run_first_row"] is not None:
-        return await asyncio.to_thread(lambda: next(rows_of(found, number, number)))
-    return next(_plain(found, number, number))
+async def find_row(
+    fetch: Callable[..., Awaitable[Sequence[Any]]], process_id: str, number: int
+) -> tuple[Any, Row | None]:
+    """The record of a process, and a row of it; None for what does not exist or has not been read. One
+    statement, because most of the time is that of round trips."""
+    found = await fetch(_ROW, process_id, number, tenant())
+    if not found:
+        return None, None
+    [record] = found
+    if record["batch_number"] is None:
+        return record, None
+    if record["row_state"] is not None:
+        return record, own_row(record, str(record["repaired_by"] or ""))
+    if record["run_first_row"] is not None:
+        return record, await asyncio.to_thread(lambda: next(rows_of(record, number, number)))
+    return record, next(_plain(record, number, number))
 
 
 async def find_rows(connection: PgConnection, process_id: str, after: int, upto: int) -> list[Row]:
@@ -141,7 +149,7 @@ def _plain(batch: Any, first: int, last: int) -> Iterator[Row]:
 def own_row(record: Any, repaired_by: str) -> Row:
     """The row of a record of its own."""
     return Row(
-        record["row_number"], record["line_number"], record["batch_number"], RowState(record["state"]),
+        record["row_number"], record["line_number"], record["batch_number"], RowState(record["row_state"]),
         errors_from(record["errors"]), tuple(record["cells"]), record["repairs_row"] or 0,
         repaired_by,
     )  # fmt: skip
