@@ -179,7 +179,8 @@ class PgLedgerReader(LedgerReader, EventLog):
         return _process(row, self._retention)
 
     async def process(self, process_id: str) -> Process | None:
-        found = await self._fetch(_PROCESS, process_id, tenant())
+        async with transient_errors("ledger"):  # often, and by its primary key whatever the planner may
+            found = await self._everything.fetch(_PROCESS, process_id, tenant())
         if found and found[0]["deleted_at"] is not None:
             raise deleted_error(process_id)
         return self._process(found[0]) if found and sees_pipeline(found[0]["pipeline"]) else None

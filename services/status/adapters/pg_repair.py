@@ -198,7 +198,7 @@ async def repair(
         found = await connection.fetch(_BATCHES, repaired.process_id, sorted(changed))
         batches = [row["batch_number"] for row in found]
         await _count_again(work, batches)
-        await work.apply(
+        work.apply(
             ledger.repaired(
                 work.account,
                 repairing.process_id,
