@@ -66,7 +66,7 @@ class RecordDelimiter:
         *,
         target_slice_bytes: int = 2_500_000,
         max_slice_rows: int = 100_000,
-        scan_bytes: int = 256 * 1024,
+        scan_bytes: int = 1024 * 1024,
         start_offset: int = 0,
         first_row: int = 1,
         first_line: int = 1,
