@@ -24,7 +24,7 @@ from ingestor.runtime.grpc.credentials import server_credentials
 from ingestor.runtime.grpc.health import Check, HealthMonitor
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
-from ingestor.runtime.memory import bound_memory
+from ingestor.runtime.memory import bound_memory, reuse_memory
 from ingestor.runtime.observability.http import serve_http
 from ingestor.runtime.observability.logs import configure_logging
 from ingestor.runtime.observability.metrics import RpcMetrics
@@ -226,6 +226,7 @@ def run(service: str, settings: HostSettings, bootstrap: Bootstrap, registry: Co
     """Run a service until SIGINT, or until its lame-duck time after SIGTERM has passed; exits with status 1
     when it cannot start or a worker fails."""
     configure_logging(service, settings.log_level, settings.log_format)
+    reuse_memory()
     if settings.memory_bytes:
         bound_memory(settings.memory_bytes)
     silence_stamina()

@@ -1,7 +1,8 @@
-"""Bounds the memory of a process."""
+"""Bounds the memory of a process, and says how it is reused."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import sys
@@ -9,6 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 _LESS_URGENT = 10
+_REUSED_BYTES = 32 * 1024 * 1024  # the most that glibc takes as a threshold
+_ARENAS = 2
+# Of mallopt(3): M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX.
+_ALLOCATION = ((-1, _REUSED_BYTES), (-3, _REUSED_BYTES), (-8, _ARENAS))
 
 
 def bound_memory(most: int, *, for_ever: bool = False) -> None:
@@ -21,6 +26,18 @@ def bound_memory(most: int, *, for_ever: bool = False) -> None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most if for_ever else hard))
+
+
+def reuse_memory() -> None:
+    """Have glibc keep some MiB of freed memory. Pieces of files come and go by the megabyte, and what goes
+    back to the kernel is cleared and mapped anew for the next piece: a tenth of the time of a service.
+    Threads share a few arenas, each of which keeps so much.
+
+    Only with glibc."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in _ALLOCATION:
+            mallopt(parameter, value)
 
 
 def give_way() -> None:

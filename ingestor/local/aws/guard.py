@@ -125,9 +125,13 @@ def main() -> None:
     """Run MiniStack until it is told to stop."""
     import ministack.app  # type: ignore[import-untyped]
     from hypercorn.config import Config
+    from ministack.services import sqs  # type: ignore[import-untyped]
+
+    from ingestor.local.aws.large_bodies import spare
 
     # Whoever stops it has stopped its clients before, and Hypercorn need not wait 3 s for their last polls.
     Config.graceful_timeout = 0.1
+    spare(sqs)
     if key := os.environ.pop(KEY, ""):
         ministack.app.app = guarded(ministack.app.app, key)
     ministack.app.main()

@@ -27,18 +27,18 @@ _BETWEEN_LOGINS = 0.5
 
 
 @asynccontextmanager
-async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
-    """A part of a transaction that is rolled back alone when it raises. asyncpg's own savepoints are not
-    enough: they stay open after a rollback, so a thousand of them nest a thousand deep, with as many
-    locks."""
+async def savepoint(connection: PgConnection, closing: str = "") -> AsyncIterator[None]:
+    """A part of a transaction that ends with the statements `closing`, and is rolled back alone when it
+    raises. asyncpg's own savepoints are not enough: they stay open after a rollback, so a thousand of them
+    nest a thousand deep, with as many locks."""
     await connection.execute("SAVEPOINT ingestor")
     try:
         yield
+        await connection.execute(f"{closing}; RELEASE SAVEPOINT ingestor")
     except Exception:
         if not connection.is_closed():
             await connection.execute("ROLLBACK TO SAVEPOINT ingestor; RELEASE SAVEPOINT ingestor")
         raise
-    await connection.execute("RELEASE SAVEPOINT ingestor")
 
 
 @asynccontextmanager

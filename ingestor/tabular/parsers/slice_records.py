@@ -91,12 +91,10 @@ class SliceRecords:
 
     def marked(self) -> Iterator[RejectedRow]:
         """The records that begin with a byte order mark."""
-        at = -1 if self._data.isascii() else self._data.find(UTF8_BOM)
-        while at >= 0:
-            index = int(self._scan.ends.searchsorted(at, side="right"))
-            if self._scan.starts[index] == at:
+        values, starts = np.frombuffer(self._data, np.uint8), self._scan.starts
+        for index in np.flatnonzero(values[starts] == UTF8_BOM[0]).tolist():
+            if self._data.startswith(UTF8_BOM, int(starts[index])):
                 yield self._failed(index, "encoding-error", BOM_IN_RECORD)
-            at = self._data.find(UTF8_BOM, at + len(UTF8_BOM))
 
     def broken(self) -> Iterator[RejectedRow]:
         """The records that cannot be split."""

@@ -151,9 +151,9 @@ def _joined(scans: list[RecordScan], consumed: int, line_count: int) -> RecordSc
     )
 
 
-_WINDOW_BYTES = 256 * 1024
+_WINDOW_BYTES = 1024 * 1024
 # numpy's masks of a piece of this size stay in the CPU's cache and reuse the same memory.
-_PIECE_BYTES = 128 * 1024
+_PIECE_BYTES = 256 * 1024
 
 
 class _Marks:

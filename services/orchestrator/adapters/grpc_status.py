@@ -18,6 +18,8 @@ from ingestor.wire import notice_message
 
 _DEADLINE = 30.0
 _PAGE = 1000
+# Less than batches may wait in the queue, so that a stream that waits for a place loses nothing.
+_MIN_INTERVAL_MS = 50
 
 
 class GrpcStatus(Status):
@@ -133,7 +135,7 @@ class GrpcStatus(Status):
 
     async def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
         call = self._status.WatchProcess(
-            status_pb2.WatchProcessRequest(process_id=process_id, min_interval_ms=20)
+            status_pb2.WatchProcessRequest(process_id=process_id, min_interval_ms=_MIN_INTERVAL_MS)
         )
         try:
             async for answer in call:

@@ -20,11 +20,11 @@ _REMEMBERED_SECONDS = 120.0
 _MOST = 1000  # tables that are remembered
 
 
-async def lock_for_rows(connection: PgConnection, table: Table) -> None:
-    """Take the lock that loading rows needs, until the end of the transaction: as PostgreSQL plans an INSERT,
-    since LOCK TABLE does not take every kind of table."""
+def _lock_for_rows(table: Table) -> str:
+    """Takes the lock that loading rows needs, until the end of the transaction: as PostgreSQL plans an
+    INSERT, since LOCK TABLE does not take every kind of table."""
     column = quoted(table.columns[0][0])
-    await connection.execute(f"EXPLAIN INSERT INTO {sql_name(table)} ({column}) SELECT NULL WHERE false")
+    return f"EXPLAIN INSERT INTO {sql_name(table)} ({column}) SELECT NULL WHERE false"
 
 
 class TableLocks:
@@ -36,12 +36,14 @@ class TableLocks:
 
     @asynccontextmanager
     async def patience(self, connection: PgConnection, tenant: str, table: Table) -> AsyncIterator[None]:
-        """Statements that lock the table wait only so long within the context. Raises TableLockedError."""
+        """Statements that lock the table wait only so long within the context; at its end the table is locked
+        for rows. Raises TableLockedError."""
         place = (tenant, sql_name(table))
         waits = _NO_PATIENCE if self._locked.get(place, 0.0) > self._clock() else _PATIENCE
         await connection.execute(f"SET LOCAL lock_timeout = '{waits}'")
         try:
             yield
+            await connection.execute(f"{_lock_for_rows(table)}; SET LOCAL lock_timeout TO DEFAULT")
         except asyncpg.LockNotAvailableError as error:
             if len(self._locked) >= _MOST:
                 self._locked.clear()
@@ -51,4 +53,3 @@ class TableLocks:
                 "goes on by itself when it is free."
             ) from error
         self._locked.pop(place, None)
-        await connection.execute("SET LOCAL lock_timeout TO DEFAULT")

@@ -14,7 +14,7 @@ import asyncpg
 
 from ingestor.access import scope
 from ingestor.provisioning.names import tenant_role, tenant_schema
-from ingestor.runtime.postgres.pool import PgPool
+from ingestor.runtime.postgres.pool import PgPool, transaction
 from ingestor.services.processor.ports import TenantGoneError
 
 if TYPE_CHECKING:
@@ -45,15 +45,18 @@ class TenantPool(PgPool):
 
     @asynccontextmanager
     async def begin(self, connection: PgConnection) -> AsyncIterator[None]:
-        async with connection.transaction():
-            name = scope.current()
-            if name == scope.EVERYTHING:
-                raise scope.NoScopeError("rows are loaded for one tenant")
-            try:
-                await connection.execute(self._become(name))
-            except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
-                raise TenantGoneError from error
-            yield
+        name = scope.current()
+        if name == scope.EVERYTHING:
+            raise scope.NoScopeError("rows are loaded for one tenant")
+        begun = False
+        try:
+            async with transaction(connection, self._become(name)):
+                begun = True
+                yield
+        except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
+            if begun:
+                raise
+            raise TenantGoneError from error
 
     def _become(self, name: str) -> str:
         if not self._roles:

@@ -11,7 +11,7 @@ from ingestor.access.limits.pipelines import sees_pipeline
 from ingestor.access.scope import tenant
 from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.observability.tracing import current_traceparent
-from ingestor.services.status.ledger import Account, Change
+from ingestor.services.status.ledger import Account, Change, Event
 from ingestor.services.status.processes import TERMINAL, Failure, ProcessState
 
 if TYPE_CHECKING:
@@ -31,19 +31,26 @@ SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches
 FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE
 """
 
+# The account, its events in order, and the notification that watchers get at the commit: one statement, since
+# on short work every round trip counts.
 _SAVE = """
-UPDATE processes SET
-    state = $2, read_rows = $3, succeeded = $4, failed = $5, skipped = $6, batches_dispatched = $7,
-    batches_processed = $8, bytes_dispatched = $9, header_read = $10, paused = $11, cancelled = $12,
-    expected_rows = $13, expected_batches = $14, failure_reason = $15, failure_message = $16,
-    updated_at = clock_timestamp(),
-    ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END,
-    max_failed = $18, max_failed_share = $19, pause_reason = $20, pause_resumes = $21,
-    message_bytes = $22, message_units = $23
-WHERE process_id = $1
+WITH saved AS (
+    UPDATE processes SET
+        state = $2, read_rows = $3, succeeded = $4, failed = $5, skipped = $6, batches_dispatched = $7,
+        batches_processed = $8, bytes_dispatched = $9, header_read = $10, paused = $11, cancelled = $12,
+        expected_rows = $13, expected_batches = $14, failure_reason = $15, failure_message = $16,
+        updated_at = clock_timestamp(),
+        ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END,
+        max_failed = $18, max_failed_share = $19, pause_reason = $20, pause_resumes = $21,
+        message_bytes = $27, message_units = $28
+    WHERE process_id = $1
+), logged AS (
+    INSERT INTO events (tenant, process_id, type, data, traceparent)
+    SELECT $22, $1, e.type, e.data::jsonb, $23
+    FROM unnest($24::text[], $25::text[]) WITH ORDINALITY AS e (type, data, place) ORDER BY place
+)
+SELECT pg_notify($26, $1::text)
 """
-
-_EVENT = "INSERT INTO events (tenant, process_id, type, data, traceparent) VALUES ($1, $2, $3, $4, $5)"
 
 
 def unknown_error(process_id: str) -> NotFoundError:
@@ -62,8 +69,10 @@ async def hold(connection: PgConnection, process_id: str) -> AsyncIterator[Work]
     necessary; save its changes and notify watchers. Raises NotFoundError (PROCESS_DELETED, and
     PROCESS_NOT_FOUND for another tenant's process, and for one that the caller's key is not for)."""
     owner = tenant()
-    await connection.execute(_ENSURE, process_id, owner)
     row = await connection.fetchrow(_LOCK, process_id, owner)
+    if row is None:
+        await connection.execute(_ENSURE, process_id, owner)
+        row = await connection.fetchrow(_LOCK, process_id, owner)
     if row is None or (row["started"] and not sees_pipeline(row["pipeline"])):
         raise unknown_error(process_id)
     if row["deleted"]:
@@ -94,30 +103,26 @@ class Work:
         self.account = account
         self.changed = False
         self.tenant = tenant
+        self._events: list[Event] = []
 
-    async def apply(self, change: Change) -> None:
-        """Set the new account and write its events."""
+    def apply(self, change: Change) -> None:
+        """Set the new account and note its events; `save` writes them."""
         self.account, events = change
         self.changed = True
-        if events:
-            trace = current_traceparent()
-            await self.connection.executemany(
-                _EVENT,
-                [(self.tenant, self.process_id, e.type, json.dumps(e.data), trace) for e in events],
-            )
+        self._events += events
 
     async def save(self) -> None:
-        """Write the account, and notify watchers at the commit."""
-        a = self.account
+        """Write the account and its events, and notify watchers at the commit."""
+        a, events = self.account, self._events
         await self.connection.execute(
             _SAVE, self.process_id, int(a.state), a.read, a.succeeded, a.failed, a.skipped,
             a.batches_dispatched, a.batches_processed, a.bytes_dispatched, a.header_read, a.paused,
             a.cancelled, a.expected_rows, a.expected_batches,
             a.failure.reason if a.failure else None, a.failure.message if a.failure else None,
-            a.state in TERMINAL, a.max_failed, a.max_failed_share, a.pause_reason,
-            a.pause_resumes, a.message_bytes, a.message_units,
+            a.state in TERMINAL, a.max_failed, a.max_failed_share, a.pause_reason, a.pause_resumes,
+            self.tenant, current_traceparent(), [event.type for event in events],
+            [json.dumps(event.data) for event in events], CHANGES_CHANNEL, a.message_bytes, a.message_units,
         )  # fmt: skip
-        await self.connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, self.process_id)
 
 
 def _account(row: Any) -> Account:

@@ -95,12 +95,12 @@ class PgLedger(Ledger):
                         **({"repairs": info.repairs} if info.repairs else {}),
                     },
                 )
-                await work.apply((work.account, [event]))
+                work.apply((work.account, [event]))
             return work.account
 
     async def change(self, process_id: str, how: ChangeFunction) -> Account:
         async with self._process(process_id) as work:
-            await work.apply(how(work.account))
+            work.apply(how(work.account))
             return work.account
 
     async def read_header(
@@ -119,7 +119,7 @@ class PgLedger(Ledger):
                 "UPDATE processes SET columns = $2, dialect = $3, content_bytes = $4 WHERE process_id = $1",
                 process_id, list(columns), dialect, content_bytes,
             )  # fmt: skip
-            await work.apply(ledger.header_read(work.account, limits.max_failed, limits.max_failed_share))
+            work.apply(ledger.header_read(work.account, limits.max_failed, limits.max_failed_share))
             return work.account
 
     async def dispatch(self, process_id: str, batch: Batch) -> Account:
@@ -134,7 +134,7 @@ class PgLedger(Ledger):
             batch.first_row, batch.row_count, batch.first_line, batch.byte_start, batch.byte_end
         )  # fmt: skip
         if await work.connection.fetchval(_INSERT_BATCH, work.process_id, batch.number, work.tenant, *values):
-            await work.apply(ledger.dispatched(work.account, batch))
+            work.apply(ledger.dispatched(work.account, batch))
             return False
         known = await work.connection.fetchrow(_BATCH, work.process_id, batch.number)
         assert known is not None
@@ -197,7 +197,7 @@ class PgLedger(Ledger):
                 )
             others = await displace(work, displaced)
             await add_notices(work, notices)
-            await work.apply(ledger.processed(work.account, outcome, others))
+            work.apply(ledger.processed(work.account, outcome, others))
             if repaired is not None:
                 every = [*rows, *await asyncio.to_thread(_rows_of, runs)]
                 await repair(work.connection, work, outcome, every, repaired)
@@ -206,7 +206,7 @@ class PgLedger(Ledger):
     async def undo(self, process_id: str, undo: Undo) -> Account:
         async with self._process(process_id) as work:
             if work.account.state is not ProcessState.UNDONE:
-                await work.apply(ledger.undone(work.account, undo))
+                work.apply(ledger.undone(work.account, undo))
                 await work.connection.execute(_UNDO, process_id, undo.removed, undo.restored, undo.kept)
             return work.account
 

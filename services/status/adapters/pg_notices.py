@@ -24,4 +24,4 @@ async def add_notices(work: Work, notices: Sequence[Notice]) -> None:
     await work.connection.execute(
         "UPDATE processes SET notices = $2 WHERE process_id = $1", work.process_id, notices_to_json(found)
     )
-    await work.apply((work.account, [Event("ingestion.noticed", {"notices": as_objects(new)})]))
+    work.apply((work.account, [Event("ingestion.noticed", {"notices": as_objects(new)})]))

@@ -182,7 +182,8 @@ class PgLedgerReader(LedgerReader, EventLog):
         return _process(row, self._retention)
 
     async def process(self, process_id: str) -> Process | None:
-        found = await self._fetch(_PROCESS, process_id, tenant())
+        async with transient_errors("ledger"):  # often, and by its primary key whatever the planner may
+            found = await self._everything.fetch(_PROCESS, process_id, tenant())
         return self._seen(found[0]) if found else None
 
     def _seen(self, row: Any) -> Process | None:

@@ -223,7 +223,7 @@ async def repair(
             [of_skipped[number] for number in changed],
         )
         await _count_again(work, changed)
-        await work.apply(
+        work.apply(
             ledger.repaired(
                 work.account,
                 repairing.process_id,

@@ -44,8 +44,9 @@ def reference_slices(data: bytes, target_bytes: int, max_rows: int, limits: Limi
         text = data[run[0].start : run[-1].end]
         if len(run) == 1 and run[0].broken and len(text.rstrip(b"\r\n")) > limits.max_record_bytes:
             text = text[: limits.max_record_bytes + 1]
+        next_line = records[stop].line if stop < len(records) else len(data.splitlines())
         slices.append(
-            Slice(text, first + 1, len(run), run[0].line + 1, run[0].start, run[-1].end),
+            Slice(text, first + 1, len(run), run[0].line + 1, run[0].start, run[-1].end, next_line + 1)
         )
         first = stop
     return slices

@@ -121,7 +121,7 @@ def test_split_halves_between_records(data: bytes) -> None:
 
 def test_split_refuses_a_slice_of_other_records() -> None:
     with pytest.raises(ValueError, match="has 2 records, not 3"):
-        split(Slice(b"a\nb\n", 1, 3, 1, 0, 4), COMMA)
+        split(Slice(b"a\nb\n", 1, 3, 1, 0, 4, 3), COMMA)
 
 
 def test_real_sizes() -> None:
@@ -175,7 +175,7 @@ def test_of_a_line_over_the_limit_only_the_beginning_is_kept(line_end: bytes, ch
     delimiter = RecordDelimiter(COMMA, target_slice_bytes=50, scan_bytes=16, limits=limits)
     before, long, after = feed_all(delimiter, chunked(data, range(0, len(data), chunk_bytes)))
     assert before.data == b"a,b" + line_end
-    assert long == Slice(b"x" * 51, 2, 1, 2, len(before.data), len(before.data) + 5000 + len(line_end))
+    assert long == Slice(b"x" * 51, 2, 1, 2, len(before.data), len(before.data) + 5000 + len(line_end), 3)
     assert after.data == b"c,d" + line_end
     assert (after.first_row, after.first_line) == (3, 3)
     scan = scan_records(long.data, COMMA, final=True, limits=limits)

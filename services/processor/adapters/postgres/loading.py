@@ -221,11 +221,10 @@ class Loading:
     @asynccontextmanager
     async def _part(self) -> AsyncIterator[None]:
         """Rows that get in together or not at all, with all constraints checked at the end."""
-        async with savepoint(self._connection):
+        async with savepoint(self._connection, closing=_CHECK_NOW):
             if self._some_are_in:  # their check has changed the mode
                 await self._connection.execute(_CHECK_LATER)
             yield
-            await self._connection.execute(_CHECK_NOW)
         self._some_are_in = True
 
     async def _is_of_rows(self, error: asyncpg.PostgresError, positions: Int64s) -> bool:
@@ -429,7 +428,7 @@ class Loading:
         async def pieces() -> AsyncIterator[bytes]:
             for part in encoded.parts:
                 for at in range(0, len(part), _PIECE):
-                    yield bytes(part[at : at + _PIECE])
+                    yield part[at : at + _PIECE]  # type: ignore[misc]  # asyncpg takes any buffer
 
         # By the conventions of OpenTelemetry for databases.
         facts: Attributes = {

@@ -47,7 +47,7 @@ from ingestor.services.processor.adapters.postgres.target import (
     why_not_made,
 )
 from ingestor.services.processor.adapters.postgres.upserts.new_keys import NewKeys
-from ingestor.services.processor.adapters.table_locks import TableLocks, lock_for_rows
+from ingestor.services.processor.adapters.table_locks import TableLocks
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import (
     Applied,
@@ -134,7 +134,6 @@ class PgSink(PgMarkers, Sink):
                 return known
             async with self._locks.patience(connection, key.tenant, rows.table):
                 target = await self._ensure(connection, rows.table, key)
-                await lock_for_rows(connection, rows.table)
             stages.begin("write")
             displaced: list[DisplacedRow] = []
             notices = [] if target.way.in_columns else [no_columns_notice(rows.table)]

@@ -48,6 +48,7 @@ async def test_a_locked_table_is_left_alone(pool: PgPool, monkeypatch: pytest.Mo
 async def test_what_comes_after_the_lock_has_no_time_limit(pool: PgPool) -> None:
     async with pool.transaction() as connection:
         usual = await connection.fetchval("SHOW lock_timeout")
+        await connection.execute("CREATE TABLE people (id bigint)")
         async with table_locks.TableLocks().patience(connection, "default", PEOPLE):
             assert await connection.fetchval("SHOW lock_timeout") == "3s"
         assert await connection.fetchval("SHOW lock_timeout") == usual == "0"
