@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection
 
 CHANGES_CHANNEL = "status_changes"
+ENDS_CHANNEL = "status_ends"  # changes that end a process, in addition
 
 # Creates the process when a report arrives before its start.
 _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLICT (process_id) DO NOTHING"
@@ -31,15 +32,17 @@ SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches
 FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE
 """
 
+# Also notifies watchers, at the commit.
 _SAVE = """
-UPDATE processes SET
+WITH saved AS (UPDATE processes SET
     state = $2, read_rows = $3, succeeded = $4, failed = $5, skipped = $6, batches_dispatched = $7,
     batches_processed = $8, bytes_dispatched = $9, header_read = $10, paused = $11, cancelled = $12,
     expected_rows = $13, expected_batches = $14, failure_reason = $15, failure_message = $16,
     updated_at = clock_timestamp(),
     ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END,
     max_failed = $18, max_failed_share = $19, pause_reason = $20, pause_resumes = $21
-WHERE process_id = $1
+    WHERE process_id = $1::uuid)
+SELECT pg_notify($22, $1::text), CASE WHEN $17 THEN pg_notify($23, $1::text) END
 """
 
 _EVENT = "INSERT INTO events (tenant, process_id, type, data, traceparent) VALUES ($1, $2, $3, $4, $5)"
@@ -61,8 +64,10 @@ async def hold(connection: PgConnection, process_id: str) -> AsyncIterator[Work]
     necessary; save its changes and notify watchers. Raises NotFoundError (PROCESS_DELETED, and
     PROCESS_NOT_FOUND for another tenant's process, and for one that the caller's key is not for)."""
     owner = tenant()
-    await connection.execute(_ENSURE, process_id, owner)
     row = await connection.fetchrow(_LOCK, process_id, owner)
+    if row is None:  # the first that is heard of it
+        await connection.execute(_ENSURE, process_id, owner)
+        row = await connection.fetchrow(_LOCK, process_id, owner)
     if row is None or (row["started"] and not sees_pipeline(row["pipeline"])):
         raise unknown_error(process_id)
     if row["deleted"]:
@@ -114,9 +119,8 @@ class Work:
             a.cancelled, a.expected_rows, a.expected_batches,
             a.failure.reason if a.failure else None, a.failure.message if a.failure else None,
             a.state in TERMINAL, a.max_failed, a.max_failed_share, a.pause_reason,
-            a.pause_resumes,
+            a.pause_resumes, CHANGES_CHANNEL, ENDS_CHANNEL,
         )  # fmt: skip
-        await self.connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, self.process_id)
 
 
 def _account(row: Any) -> Account:
