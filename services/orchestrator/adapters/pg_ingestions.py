@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _ADD = """
 INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pipeline, pipeline_version,
                         repairs)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id) DO NOTHING
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id) DO NOTHING RETURNING *
 """
 
 # Inserts nothing when an unsettled retry of the same process exists.
@@ -52,7 +52,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 _SET_CONTENT = """
 UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, dialect = $5, notices = $6,
        state = 'open'
-WHERE process_id = $1 AND state = 'announced'
+WHERE process_id = $1 AND state = 'announced' RETURNING *
 """
 
 # Counts the rows of a batch as used today, if any are left; then records it. Reads the flags of its ingestion
@@ -101,20 +101,21 @@ class PgIngestions(Ingestions):
             return list(await self._pool.fetch(query, *arguments))
 
     async def add(self, file: FileInfo) -> Ingestion:
-        await self._fetch(
+        added = await self._fetch(
             _ADD, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
             file.pipeline, file.pipeline_version, file.repairs or None,
         )  # fmt: skip
-        found = await self.get(file.process_id)
+        found = _ingestion(added[0]) if added else await self.get(file.process_id)
         if found is None:  # another tenant has it
             raise NotFoundError("PROCESS_NOT_FOUND", f"Process {file.process_id} does not exist.")
         return found
 
-    async def set_content(self, process_id: str, content: Content) -> None:
-        await self._fetch(
+    async def set_content(self, process_id: str, content: Content) -> Ingestion | None:
+        rows = await self._fetch(
             _SET_CONTENT, process_id, content.file_key, content.size_bytes, content.normal_form,
             content.dialect, notices_to_json(content.notices),
         )  # fmt: skip
+        return _ingestion(rows[0]) if rows else await self.get(process_id)
 
     async def get(self, process_id: str) -> Ingestion | None:
         rows = await self._fetch(
