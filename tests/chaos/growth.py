@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bench.growth import Holdings, come_back, holdings
+from bench.soak.growth import Holdings, come_back, holdings
 from tests.chaos.world import World
 
 _MIB = 2**20

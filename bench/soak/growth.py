@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from bench.footprint import Footprint, footprints, sessions
+from bench.soak.footprint import Footprint, footprints, sessions
 
 _COMES_BACK_SECONDS = 60
 _MORE_TASKS = 10

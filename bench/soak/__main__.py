@@ -5,7 +5,7 @@
 Prints at every tenth of both what the services hold: RSS of each and of all, the memory of the whole suite
 (PSS, PostgreSQL and Envoy included), descriptors, tasks, connections. The first two tenths warm the suite
 up; from then on the RSS of the services together must stay within 10 % of its median, and when everything has
-come to rest, nothing may have grown (bench/growth.py). The exit status is 1 when something has.
+come to rest, nothing may have grown (bench/soak/growth.py). The exit status is 1 when something has.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.data import made, pipeline
-from bench.footprint import Footprint, footprints, proportional_bytes
-from bench.growth import Holdings, come_back, holdings
 from bench.options import parsed, parser
+from bench.soak.footprint import Footprint, footprints, proportional_bytes
+from bench.soak.growth import Holdings, come_back, holdings
 from bench.suite import running_suite
 from bench.usage import SERVICES
 from ingestor import AsyncClient
