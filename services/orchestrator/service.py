@@ -167,7 +167,8 @@ class OrchestratorService:
                 return IngestionState.STOPPED, 0
             paused = progress.state == "PAUSED"
         if content is not None and ingestion.state is IngestionState.ANNOUNCED:
-            ingestion = _known(file.process_id, await self._ingestions.set_content(file.process_id, content))
+            await self._ingestions.set_content(file.process_id, content)
+            ingestion = await self._get(file.process_id)
         if paused and ingestion.state is IngestionState.OPEN:
             raise paused_error()
         return ingestion.state, await self._resume_offset(ingestion)
@@ -196,12 +197,8 @@ class OrchestratorService:
         return IngestionState.STOPPED
 
     async def _resume_offset(self, ingestion: Ingestion) -> int:
-        return (await self._position(ingestion)).offset
-
-    async def _position(self, ingestion: Ingestion) -> Position:
-        """After the last recorded batch; before the header there is none."""
-        last = await self._ingestions.last_batch(ingestion.file.process_id) if ingestion.layout else None
-        return position_after(ingestion.layout, last)
+        last = await self._ingestions.last_batch(ingestion.file.process_id)
+        return position_after(ingestion.layout, last).offset
 
     async def ingest(self, process_id: str, chunks: AsyncIterator[Chunk]) -> Result:
         """Read a file from its resume offset; record, compress and send its batches. Returns when all batches
@@ -231,7 +228,8 @@ class OrchestratorService:
         process_id = ingestion.file.process_id
         try:
             await self._send_unsent(ingestion)
-            position = await self._position(ingestion)
+            last = await self._ingestions.last_batch(process_id)
+            position = position_after(ingestion.layout, last)
             async with self.flight(ingestion.file, position.number - 1) as flight:
                 rows, batches = await FileStream(self, ingestion, position, flight).read(chunks)
             await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
@@ -250,16 +248,18 @@ class OrchestratorService:
         return await self._result(await self._get(process_id))
 
     async def _result(self, ingestion: Ingestion) -> Result:
-        after = await self._position(ingestion)
+        last = await self._ingestions.last_batch(ingestion.file.process_id)
+        after = position_after(ingestion.layout, last)
         return Result(ingestion.state, after.row - 1, after.number - 1)
 
     async def _get(self, process_id: str) -> Ingestion:
-        return _known(process_id, await self._ingestions.get(process_id))
+        found = await self._ingestions.get(process_id)
+        if found is None:
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
+        return found
 
     async def _send_unsent(self, ingestion: Ingestion) -> None:
-        """Send the batches that a crash left recorded but not sent; before the header there is none."""
-        if ingestion.layout is None:
-            return
+        """Send the batches that a crash left recorded but not sent."""
         for batch in await self._ingestions.unsent(ingestion.file.process_id):
             await self.until_done(
                 "status",
@@ -549,13 +549,6 @@ class OrchestratorService:
         progress = await self._status.cancelled(process_id)
         await self._ingestions.finish(process_id, IngestionState.STOPPED)
         return progress
-
-
-def _known(process_id: str, found: Ingestion | None) -> Ingestion:
-    """What was found. Raises NotFoundError when nothing was."""
-    if found is None:
-        raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
-    return found
 
 
 def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes, typed_cells: bool) -> Message:
