@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROWS ?= 1000000
 GOOD_ROWS ?= 10000000
+FILES ?= 50
+AT_ONCE ?= 100
 RUNS ?= 3
 SECONDS ?= 600
 MINUTES ?= 20
@@ -25,7 +27,7 @@ LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
 
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast fuzz chaos simulate chaos-mutants test-page images sbom deploy-test screenshots lint format types docs dashboards bench bench-reads bench-shapes bench-peers lock lock-images clean
+.PHONY: help setup run test test-fast fuzz chaos simulate chaos-mutants test-page images sbom deploy-test screenshots lint format types docs dashboards bench bench-reads bench-shapes bench-small bench-peers lock lock-images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -135,6 +137,9 @@ bench-peers: setup ## the same file by dlt, Sling, ingestr, pgloader, and a mess
 # The ledger of good rows is written at about a million rows in a second.
 bench-reads: setup ## single rows, pages of rows and reports (ROWS=1000000 GOOD_ROWS=10000000)
 	@$(BIN)/python -m bench.reads --rows $(ROWS) --good-rows $(GOOD_ROWS) --runs $(RUNS)
+
+bench-small: setup ## files of 1,000 rows, one after the other and many at once (FILES=50 AT_ONCE=100)
+	@$(BIN)/python -m bench.small_files --files $(FILES) --at-once $(AT_ONCE)
 
 lock: ## refresh the hashed locks from pyproject.toml
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -25,6 +25,8 @@ class Usage:
     peak_rss: dict[str, int] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
     peak_services: int = 0
+    peak_services_pss: int = 0
+    """Of all services together, looked at each second: memory that they share is counted once."""
 
 
 def kind_of(process: psutil.Process) -> str:
@@ -63,6 +65,15 @@ class Sampler:
                     self._found[process.pid] = kind_of(process), process
             except psutil.Error:
                 continue
+        self.usage.peak_services_pss = max(self.usage.peak_services_pss, self._pss())
+
+    def _pss(self) -> int:
+        total = 0
+        for kind, process in self._found.values():
+            if kind in SERVICES:
+                with suppress(psutil.Error):
+                    total += process.memory_full_info().pss
+        return total
 
     def _sample(self) -> None:
         resident: dict[str, int] = {}

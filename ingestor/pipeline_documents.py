@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, islice
 
-from ingestor.checking.document import check_document
 from ingestor.formats import NewerReleaseError
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.pipelines.errors import MAX_VIOLATIONS, PipelineError, Violation
-from ingestor.plugin_sinks import check_sink
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 
 # Details of an error are metadata of gRPC, of which clients take 8 KiB, in base64.
@@ -40,6 +38,10 @@ def read_document(document: str) -> Pipeline:
 
 def problems(document: str) -> list[Violation]:
     """What is wrong with a document, at most MAX_VIOLATIONS problems; empty if it is right."""
+    # Libraries that only this needs.
+    from ingestor.checking.document import check_document
+    from ingestor.plugin_sinks import check_sink
+
     try:
         pipeline = parse_pipeline(document)
         return list(islice(chain(check_document(pipeline), check_sink(pipeline)), MAX_VIOLATIONS))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast, runtime_checkable
 
@@ -98,8 +99,9 @@ class TableParser(Protocol):
         ...
 
 
+@cache
 def has_outside_parsers() -> bool:
-    """Whether any outside parser is installed; loads none."""
+    """Whether any outside parser was installed when this was first asked; loads none."""
     return len(entry_points(group=PARSERS)) > 0
 
 

@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import aiohttp
 import jwt
 
 from ingestor.access.principal import LOCAL_ADMIN
@@ -22,6 +21,9 @@ from ingestor.access.roles import Role, known_roles
 from ingestor.access.scope import TENANT_NAME
 from ingestor.access.settings import AccessSettings
 from ingestor.runtime.errors import TransientError, UnauthenticatedError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 # Only signatures of key pairs: with a shared secret whoever can check a token can make one.
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -76,6 +78,8 @@ class UrlKeys(KeySource):
         self._url = url
 
     async def fetch(self) -> Mapping[str, Any]:
+        import aiohttp  # of no use without an issuer
+
         try:
             timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS)
             async with aiohttp.ClientSession(timeout=timeout) as session:

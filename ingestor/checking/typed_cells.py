@@ -19,12 +19,10 @@ from ingestor.columns.arrow import Int64s, Mask, pc
 from ingestor.columns.text_column import TextColumn
 from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.field import Field
-from ingestor.pipelines.transforms import Trim
+from ingestor.pipelines.notations import fields_with_notation
 from ingestor.tabular.text_table import TextTable
 from ingestor.tabular.words import column_looks_typed
 from ingestor.types.type import Converted, FieldType
-
-_PLAIN_FORMAT = frozenset(("date", "datetime", "time", "boolean", "integer", "number"))
 
 TypedCells = Literal["none", "marked", "perhaps"]
 """Whether a table has typed cells: none; all that look so and are not marked as words; those that can be read
@@ -100,24 +98,6 @@ def _read_mixed(field: Field, column: TextColumn, typed: Mask, *, sure: bool) ->
 
 def _mask(bad: Mask | None, count: int) -> Mask:
     return np.zeros(count, np.bool_) if bad is None else bad
-
-
-def fields_with_notation(pipeline: Pipeline) -> Collection[str]:
-    """Names of the fields that read a column as the file has it, blanks aside, in a notation of their own."""
-    made = {label for step in pipeline.transforms if not isinstance(step, Trim) for label in step.writes}
-    return {
-        field.name
-        for field in pipeline.fields
-        if field.type in _PLAIN_FORMAT and _has_notation(field) and pipeline.source(field) not in made
-    }
-
-
-def _has_notation(field: Field) -> bool:
-    if field.type == "boolean":
-        return field.true_values is not None or field.false_values is not None
-    if field.type in ("integer", "number"):
-        return field.decimal_char != "." or field.group_char is not None
-    return field.format not in ("default", "any")
 
 
 def _plainly(field: Field) -> Field:

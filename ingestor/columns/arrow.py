@@ -1,7 +1,6 @@
 """Typed helpers between Arrow and NumPy.
 
-pyarrow has no types of its own, and the published stubs refuse many legal calls of pyarrow.compute. All
-code therefore uses it as `pc: Any` from here.
+Code uses pyarrow.compute as `pc: Any` from here.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute
 
-pc: Any = pyarrow.compute
+from ingestor.columns import late
+from ingestor.columns.late import pa
+
+pc: Any = late.pc
 
 AnyArray: TypeAlias = "pa.Array[Any]"
 Mask = npt.NDArray[np.bool_]

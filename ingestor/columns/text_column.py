@@ -6,9 +6,9 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import Bytes, Int32s, Mask, buffer_of, pc, to_mask, values_of
+from ingestor.columns.late import pa
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, pc, to_mask
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn
 from ingestor.types.type import Converted, FieldType, Settings, not_a
 
@@ -26,7 +26,6 @@ class BooleanType(FieldType):
     postgres_type = "boolean"
     keys = frozenset(("trueValues", "falseValues"))
     is_item = True
-    rule_type = pa.bool_()
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -38,6 +37,10 @@ class BooleanType(FieldType):
         trues, falses = _words(settings)
         if both := [word for word in trues if word in falses]:
             yield "trueValues", f"{json.dumps(both[0], ensure_ascii=False)} is also among the falseValues"
+
+    @property
+    def rule_type(self) -> pa.DataType:
+        return pa.bool_()
 
     def parse(self, text: str) -> bool:
         if text in self.trues:

@@ -7,10 +7,10 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, full_match, pc
 from ingestor.columns.json_strings import json_strings
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.notation.formatted import FormattedType
 from ingestor.types.type import ORDERED, Converted, Value, ValueFormatError, not_a
@@ -38,11 +38,14 @@ class DateType(FormattedType):
     postgres_type = "date"
     constraints = ORDERED
     is_item = True
-    rule_type = pa.date32()
     iso_form = "YYYY-mm-dd"
     # A time of day is read and dropped: the format says that it is there.
     directives = "YymbBdaAHIMSfpz"
     keys = frozenset(("locale",))
+
+    @property
+    def rule_type(self) -> pa.DataType:
+        return pa.date32()
 
     def parse_iso(self, text: str) -> date:
         if match := re.fullmatch(_MOMENT, text):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, full_match, fully, pc, to_mask
 from ingestor.columns.json_strings import json_strings
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.date import DATE, FIRST_SAFE_DAY, LAST_SAFE_DAY, calendar_days, parse_date
 from ingestor.types.notation.formatted import FormattedType
@@ -28,9 +28,17 @@ _PARTS = re.compile(
     r"(?P<clock>.{8})(?:\.(?P<fraction>[0-9]+))?"
     r"(?:Z|(?P<sign>[+-])(?P<hours>..)(?::?(?P<minutes>[0-9]{2}))?(?::(?P<seconds>..))?)?"
 )
-_UTC = pa.timestamp("us", "UTC")
-_NAIVE = pa.timestamp("us")
 _DAY = 86_400_000_000
+
+
+@cache
+def _utc() -> pa.DataType:
+    return pa.timestamp("us", "UTC")
+
+
+@cache
+def _naive() -> pa.DataType:
+    return pa.timestamp("us")
 
 
 class DatetimeType(FormattedType):
@@ -55,7 +63,6 @@ class DatetimeType(FormattedType):
     postgres_type = "timestamptz"
     constraints = ORDERED
     is_item = True
-    rule_type = _NAIVE
     iso_form = "YYYY-mm-ddTHH:MM:SS"
     directives = "YymbBdaAHIMSfpz"
     keys = frozenset(("locale", "timezone"))
@@ -65,7 +72,7 @@ class DatetimeType(FormattedType):
         yield from super().setting_problems(settings)
         if settings.timezone is not None:
             try:
-                _in_zone(pa.array([0], _NAIVE), settings.timezone)
+                _in_zone(pa.array([0], _naive()), settings.timezone)
             except pa.ArrowInvalid:
                 yield "timezone", 'is not the name of a time zone such as "Europe/Berlin"'
 
@@ -114,7 +121,7 @@ class DatetimeType(FormattedType):
         )
         instants = cast_all(pc.if_else(pa.array(bad), None, signed), pa.int64())
         bad |= _outside(instants)
-        return Converted.of(pc.if_else(pa.array(bad), None, instants).cast(_UTC), bad)
+        return Converted.of(pc.if_else(pa.array(bad), None, instants).cast(_utc()), bad)
 
     def parse_iso(self, text: str) -> datetime:
         if not re.fullmatch(_DATETIME, text):
@@ -159,7 +166,7 @@ class DatetimeType(FormattedType):
         values = _cast(canonical, zoned)
         assert values is not None, "datetimes that follow the rules cannot be cast"
         if local:
-            first, last = _in_zone(values.cast(_NAIVE), str(self.settings.timezone))
+            first, last = _in_zone(values.cast(_naive()), str(self.settings.timezone))
             here = canonical.present(~zoned)
             unclear = here & to_mask(pc.not_equal(first, last), null=False)
             bad |= unclear
@@ -167,10 +174,14 @@ class DatetimeType(FormattedType):
         # An offset can lead from the year 0001 or 9999 out of the range.
         instants = pc.subtract(values.cast(pa.int64()), seconds)
         bad |= _outside(instants)
-        return Converted.of(pc.if_else(pa.array(bad), None, instants).cast(_UTC), bad)
+        return Converted.of(pc.if_else(pa.array(bad), None, instants).cast(_utc()), bad)
+
+    @property
+    def rule_type(self) -> pa.DataType:
+        return _naive()
 
     def for_rules(self, column: AnyArray) -> AnyArray:
-        return column.cast(_NAIVE)
+        return column.cast(_naive())
 
     def as_json(self, value: Value) -> Any:
         assert isinstance(value, datetime)
@@ -178,7 +189,7 @@ class DatetimeType(FormattedType):
 
     def json_texts(self, column: AnyArray) -> Any:
         # The cast always writes six digits of a second; zeros at the end are dropped.
-        texts = pc.cast(column.cast(_NAIVE), pa.string())
+        texts = pc.cast(column.cast(_naive()), pa.string())
         values = pc.replace_substring(texts, pattern=" ", replacement="T")
         values = pc.ascii_rtrim(pc.ascii_rtrim(values, characters="0"), characters=".")
         return json_strings(pc.binary_join_element_wise(values, "Z", ""))
@@ -195,14 +206,14 @@ def _in_zone(moments: Any, zone: str) -> tuple[Any, Any]:
     put back, and where it skips a moment (the instants before and after). Raises ArrowInvalid for no zone."""
 
     def instants(which: str) -> Any:
-        return pc.assume_timezone(moments, zone, ambiguous=which, nonexistent=which).cast(_UTC)
+        return pc.assume_timezone(moments, zone, ambiguous=which, nonexistent=which).cast(_utc())
 
     return instants("earliest"), instants("latest")
 
 
 def _at_home(moment: datetime, zone: str) -> datetime:
     """The instant (UTC) of a moment in the zone. Raises ValueFormatError."""
-    local = pa.array([moment], _NAIVE)
+    local = pa.array([moment], _naive())
     first, last = _in_zone(local, zone)
     if not first.equals(last):
         try:
@@ -262,13 +273,13 @@ def _cast(text: TextColumn, zoned: Mask) -> AnyArray | None:
     """UTC instants, null where missing; None if Arrow refuses a value."""
     zones = zoned if text.valid is None else zoned[text.valid]
     if zones.all():
-        return cast(text.array, _UTC)
+        return cast(text.array, _utc())
     if not zones.any():
-        values = cast(text.array, _NAIVE)
-        return None if values is None else values.cast(_UTC)
-    with_zone = cast(text.without(~zoned), _UTC)
-    without_zone = cast(text.without(zoned), _NAIVE)
+        values = cast(text.array, _naive())
+        return None if values is None else values.cast(_utc())
+    with_zone = cast(text.without(~zoned), _utc())
+    without_zone = cast(text.without(zoned), _naive())
     if with_zone is None or without_zone is None:
         return None
-    both: AnyArray = pc.coalesce(with_zone, without_zone.cast(_UTC))
+    both: AnyArray = pc.coalesce(with_zone, without_zone.cast(_utc()))
     return both

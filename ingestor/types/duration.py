@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Mask, full_match, fully, pc, to_mask
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.type import ORDERED, Bound, Converted, FieldType, Value, not_a
 

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import Int32s, pc
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.json import JsonType
 from ingestor.types.notation.json_text import canonical_json, comparable

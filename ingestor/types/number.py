@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, fully, mask_if_any, pc, texts_at, to_mask
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.notation.marks import (
     Marks,
@@ -147,9 +147,12 @@ class IntegerType(_NumericType):
     examples = ("7", "-12", "+3", "007", "9223372036854775807")
     postgres_type = "bigint"
     keys = frozenset(("groupChar", "bareNumber", "accounting", "categories", "categoriesOrdered"))
-    rule_type = pa.int64()
     what = "an integer"
     whole = True
+
+    @property
+    def rule_type(self) -> pa.DataType:
+        return pa.int64()
 
     def parse_plain(self, text: str) -> int:
         if not re.fullmatch(_INTEGER, text):
@@ -191,9 +194,12 @@ class NumberType(_NumericType):
     examples = ("1.5", "-.5", "7.", "1e3", "1.50", "9007199254740993")
     postgres_type = "numeric"
     keys = frozenset(("decimalChar", "groupChar", "bareNumber", "accounting"))
-    rule_type = pa.decimal128(38, 9)
     what = "a number"
     whole = False
+
+    @property
+    def rule_type(self) -> pa.DataType:
+        return pa.decimal128(38, 9)
 
     def parse_plain(self, text: str) -> Decimal:
         return parse_number(text)

@@ -6,9 +6,8 @@ import re
 from datetime import time
 from typing import Any
 
-import pyarrow as pa
-
 from ingestor.columns.arrow import cast_all, fully, pc
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn
 from ingestor.types.notation.formatted import FormattedType
 from ingestor.types.type import ORDERED, Converted, Value, ValueFormatError, not_a

@@ -15,10 +15,10 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Int32s, Mask, fully, mask_if_any, pc, to_mask
 from ingestor.columns.json_strings import json_strings
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn, text_column
 
 # Values of JSON are tuples (see json_text.comparable).
@@ -31,11 +31,12 @@ LISTED = frozenset(("required", "unique", "enum"))
 ORDERED = LISTED | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 SIZED = LISTED | {"minLength", "maxLength"}
 
-_BREAKS: dict[Bound, Any] = {
-    "minimum": pc.less,
-    "maximum": pc.greater,
-    "exclusiveMinimum": pc.less_equal,
-    "exclusiveMaximum": pc.greater_equal,
+# Functions of pyarrow.compute.
+_BREAKS: dict[Bound, str] = {
+    "minimum": "less",
+    "maximum": "greater",
+    "exclusiveMinimum": "less_equal",
+    "exclusiveMaximum": "greater_equal",
 }
 
 
@@ -147,8 +148,6 @@ class FieldType(ABC):
     """Keys of a field that only this type and a few others have."""
     is_item: ClassVar[bool] = False
     """Whether the items of a list may be of this type."""
-    rule_type: ClassVar[pa.DataType] = pa.string()
-    """The type that a pipeline's rules see; decimals differ by row, this is what most of them are."""
     bound_messages: ClassVar[Mapping[Bound, str]] = {
         "minimum": "is less than the minimum",
         "maximum": "is more than the maximum",
@@ -233,7 +232,7 @@ class FieldType(ABC):
     def beyond(self, bound: Bound, limit: Value, text: TextColumn, converted: Converted) -> Mask | None:
         """Which values break a bound (bool[n]), None for none."""
         values = converted.comparable
-        return mask_if_any(_BREAKS[bound](values, pa.scalar(limit, values.type)))
+        return mask_if_any(getattr(pc, _BREAKS[bound])(values, pa.scalar(limit, values.type)))
 
     def exceeds(self, one: Any, other: Any) -> bool:
         """Whether a value is certainly greater than another one."""
@@ -245,6 +244,11 @@ class FieldType(ABC):
             return text.lengths
         counts: Int32s = pc.fill_null(pc.utf8_length(text.array), 0).to_numpy(zero_copy_only=False)
         return counts
+
+    @property
+    def rule_type(self) -> pa.DataType:
+        """The type that a pipeline's rules see; decimals differ by row, this is what most of them are."""
+        return pa.string()
 
     def for_rules(self, column: AnyArray) -> AnyArray:
         """The sink's column in `rule_type`; numbers stay text."""

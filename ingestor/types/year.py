@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pyarrow as pa
-
 from ingestor.columns.arrow import cast_all, fully
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn
 from ingestor.types.type import ORDERED, Converted, FieldType, is_whole, matching, not_a
 
@@ -22,7 +21,10 @@ class YearType(FieldType):
     examples = ("2024", "0033")
     postgres_type = "integer"
     constraints = ORDERED
-    rule_type = pa.int64()
+
+    @property
+    def rule_type(self) -> pa.DataType:
+        return pa.int64()
 
     def parse(self, text: str) -> int:
         if not re.fullmatch(_YEAR, text):

@@ -81,7 +81,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         store = await stack.enter_async_context(open_store(settings, aws.observe))
         processes = await stack.enter_async_context(
             open_processes(
-                "ingestor.pipeline_documents",
+                "ingestor.checking.document",
                 most=settings.check_processes,
                 memory_bytes=settings.check_memory_bytes,
             )

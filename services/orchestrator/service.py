@@ -12,9 +12,9 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
-from ingestor.checking.typed_cells import fields_with_notation
 from ingestor.pipeline_documents import read_stored
 from ingestor.pipelines.document import Pipeline
+from ingestor.pipelines.notations import fields_with_notation
 from ingestor.reports import NUMBER_LABEL
 from ingestor.runtime.errors import (
     AbortedError,

@@ -244,9 +244,10 @@ class EventLog(Protocol):
 class Changes(Protocol):
     """Notifies of changed processes."""
 
-    def watch(self, process_id: str | None) -> AsyncIterator[None]:
-        """Yield at once, then after changes of the process (None for any), which may be merged, and at least
-        every 20 s. Ends when the service stops."""
+    def watch(self, process_id: str | None, min_interval: float = 0.0) -> AsyncIterator[None]:
+        """Yield at once, then after changes of the process (None for any), and at least every 20 s. Changes
+        less than `min_interval` seconds apart are merged, but the end of a process need not wait. Ends when
+        the service stops."""
         ...
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -287,15 +285,14 @@ class StatusService:
         return [process for _, process in found[:size]], more
 
     async def watch(self, process_id: str, min_interval: float) -> AsyncIterator[Process]:
-        """The process at once, after every change (those within `min_interval` seconds are merged) and at
-        least every 20 s, until it has ended. Raises UnavailableError when the service stops."""
-        async for _ in self._changes.watch(process_id):
-            started = time.monotonic()
+        """The process at once, after every change (those within `min_interval` seconds are merged, but its
+        end is told at once) and at least every 20 s, until it has ended. Raises UnavailableError when the
+        service stops."""
+        async for _ in self._changes.watch(process_id, min_interval):
             found = await self.process(process_id)
             yield found
             if found.terminal:
                 return
-            await asyncio.sleep(max(0.0, min_interval - (time.monotonic() - started)))
         raise UnavailableError("SHUTTING_DOWN", "The service is stopping; watch again.")
 
     async def batches(

@@ -358,13 +358,13 @@ class UploadService:
         self._metrics.uploads.labels("completed").inc()
         spans.note(process_id=process_id, file_bytes=size)
         log.info("upload complete", process_id=process_id, size=size)
+        self._new_delivery.set()
         # So that status knows the process when the client asks; if this fails, the delivery worker does it.
         delivery = Delivery(process_id, upload, name, version, 0, options, repair=repair)
         try:
             await self._ingestion.begin(delivery)
         except (TransientError, ServiceError) as error:
             log.warning("cannot announce the ingestion yet", process_id=process_id, error=str(error))
-        self._new_delivery.set()
         return process_id
 
     async def _sha256(self, upload: Upload, running: _Running) -> bytes:

@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 import zstandard
 
-from bench.footprint import Footprint
+from bench.soak.footprint import Footprint
+from bench.soak.growth import Holdings, compare
 from ingestor.access.keyring import SIGNATURE, KeyRing, is_signed, sign_message
 from ingestor.internal.v1 import queue_pb2
-from tests.chaos.growth import Holdings, compare
 from tests.chaos.links.previous import as_before
 from tests.chaos.links.tcp import TcpLink
 

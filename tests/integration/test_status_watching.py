@@ -94,6 +94,20 @@ async def test_events_of_a_process_to_its_end(status: Any) -> None:
     assert list(listed.events) == watch.told
 
 
+async def test_the_end_is_told_at_once(status: Any) -> None:
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    request = status_pb2.WatchProcessRequest(process_id=process, min_interval_ms=60_000)
+    watch = status.WatchProcess(request)
+    async with asyncio.timeout(30):  # less than changes are merged for
+        assert (await watch.read()).process.state == common_pb2.PROCESS_STATE_DISPATCHING
+        await outcome(status, process, 1)
+        await outcome(status, process, 2)
+        await finish(status, process, 2)
+        assert (await watch.read()).process.state == common_pb2.PROCESS_STATE_COMPLETED
+        assert await watch.read() is grpc.aio.EOF
+
+
 async def test_an_unknown_process(status: Any) -> None:
     for process, after, code in (
         (str(uuid.uuid4()), 0, grpc.StatusCode.NOT_FOUND),

@@ -106,15 +106,6 @@ def metrics_of(service: str) -> Any:
     return found
 
 
-class _Time:
-    """Stands in for the module `time`."""
-
-    @staticmethod
-    def monotonic() -> float:
-        """Of the loop that runs."""
-        return asyncio.get_running_loop().time()
-
-
 class SimulatedLog:
     """Stands in for the log of a module. Errors that nobody expects are findings."""
 
@@ -205,7 +196,6 @@ def simulated() -> Iterator[None]:
         log = SimulatedLog()
         for module in _LOGS:
             stack.enter_context(patch.object(module, "log", log))
-        stack.enter_context(patch.object(status, "time", _Time))
         stack.enter_context(patch.object(orchestrator, "read_stored", cache(read_stored)))
         stack.enter_context(patch.object(orchestrator, "parse_options", cache(parse_options)))
         stack.enter_context(patch.object(orchestrator, "read_table_head", cache(read_table_head)))

@@ -14,14 +14,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from ingestor.local.aws.long_polls import App, Message, News, Send, with_news
+
 KEY = "INGESTOR_MINISTACK_KEY"
 _HEALTH = "/_ministack/health"
 _OWN_NAMES = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
 _CREDENTIAL = re.compile(rb"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Message]], Send], Awaitable[None]]
 
 
 def guarded(app: App, key: str) -> App:
@@ -132,6 +130,7 @@ def main() -> None:
     # Whoever stops it has stopped its clients before, and Hypercorn need not wait 3 s for their last polls.
     Config.graceful_timeout = 0.1
     spare(sqs)
+    ministack.app.app = with_news(ministack.app.app, News())
     if key := os.environ.pop(KEY, ""):
         ministack.app.app = guarded(ministack.app.app, key)
     ministack.app.main()

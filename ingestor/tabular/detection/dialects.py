@@ -147,6 +147,8 @@ def _best_quoting(text: str, delimiter: str, options: ReadOptions, *, skip: bool
 
 def _is_quote(text: str, mark: str, delimiter: str) -> bool:
     """Whether a character stands at both ends of cells."""
+    if mark not in text:
+        return False
     edge = re.escape(delimiter)
     opening = re.findall(rf"(?:^|{edge} ?){mark}(?=\S)", text, re.MULTILINE)
     closing = re.findall(rf"{mark}(?=$|\r|{edge})", text, re.MULTILINE)

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ingestor.tabular.records.quoted_line import quoted_line
+
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LONGEST = 8192  # characters of a quoted cell that are looked at
 
@@ -66,13 +68,14 @@ def split(text: str, form: Form, *, most: int = 1_000_000, first_line: int = 0) 
         elif (form.quote and text.find(form.quote, at, end) >= 0) or (
             form.escape and text.find(form.escape, at, end) >= 0
         ):
-            parsed = _quoted(text, at, form)
+            parsed = _in_line(text, at, end, form) or _quoted(text, at, form)
             if parsed is None:
                 cells = None
             else:
-                cells, end = parsed
-                found = _LINE_END.match(text, end)
-                after = found.end() if found else size
+                cells, last = parsed
+                if last != end:
+                    found = _LINE_END.match(text, last)
+                    end, after = last, found.end() if found else size
         else:
             cells = _plain(text[at:end], form)
         piece = text[at:end]
@@ -82,6 +85,14 @@ def split(text: str, form: Form, *, most: int = 1_000_000, first_line: int = 0) 
             line += len(_LINE_END.findall(piece))
         at = after
     return records
+
+
+def _in_line(text: str, at: int, end: int, form: Form) -> tuple[tuple[str, ...], int] | None:
+    """Cells and end of the record at `at`, whose first line ends at `end`; None if that takes a closer
+    look."""
+    simple = len(form.delimiter) == 1 and not form.escape and not form.skip_blanks
+    cells = quoted_line(text[at:end], form.delimiter, form.quote, "") if simple else None
+    return None if cells is None or end - at > _LONGEST else (tuple(cells), end)
 
 
 def _plain(line: str, form: Form) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.options import ReadOptions
+from ingestor.tabular.records.quoted_line import quoted_line
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _KEPT = 1024  # characters kept of a rejected record
+_QUICK = 8192  # characters of a line that may be split at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class RecordReader:
         # What ends a plain run, outside and inside quotes.
         self._outside = re.compile(f"[{special}\r\n]|{re.escape(self._delimiter)}")
         self._inside = re.compile(f"[{special}]") if self._quote else None
+        # Whether most lines can be split at once.
+        self._simple = len(self._delimiter) == 1 and not (self._escape or self._skips_blanks)
 
     def _more(self) -> bool:
         """Append the next piece; False at the end of the text."""
@@ -130,7 +134,7 @@ class RecordReader:
         if self._comment and self._text.startswith(self._comment, self._at):
             return self._line_record(comment=True)
         while True:
-            outcome = self._split()
+            outcome = (self._simple and self._split_line()) or self._split()
             if outcome != "more":
                 break
             if len(self._text) - self._at > self._most + 2:
@@ -166,6 +170,18 @@ class RecordReader:
         self._line += 1
         too_long = "record-too-long" if size > self._most else "quote-error"
         return Record(line, None, kept, "comment-row" if comment else too_long)
+
+    def _split_line(self) -> tuple[tuple[str | None, ...], int, int] | None:
+        """As _split, of a line that can be split at once; else None."""
+        text, at = self._text, self._at
+        found = _LINE_END.search(text, at)
+        if not found or (found.end() == len(text) and not self._ended):
+            return None
+        end = found.start()
+        if end - at > _QUICK or self._quote is None:
+            return None
+        cells = quoted_line(text[at:end], self._delimiter, self._quote, self._empty)
+        return None if cells is None else (tuple(cells), end, found.end())
 
     def _split(self) -> tuple[tuple[str | None, ...], int, int] | str:
         """Cells of the record at `_at`, its end, and where the next one begins; or "more" when only more text

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar
 
-import pyarrow as pa
-
 from ingestor.columns.arrow import pc, to_mask
+from ingestor.columns.late import pa
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.notation.month_names import LOCALES
 from ingestor.types.notation.time_format import TimeFormat, parse_format

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import pyarrow as pa
-
 from ingestor.columns.arrow import full_match, pc
+from ingestor.columns.late import pa
 from ingestor.types.notation.fixed_format import FixedFormat, fixed_format
 from ingestor.types.notation.month_names import month_names, weekday_names
 

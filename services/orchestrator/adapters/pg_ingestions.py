@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _ADD = """
 INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pipeline, pipeline_version,
                         repairs)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id) DO NOTHING
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id) DO NOTHING RETURNING *
 """
 
 # Inserts nothing when an unsettled retry of the same process exists.
@@ -101,11 +101,11 @@ class PgIngestions(Ingestions):
             return list(await self._pool.fetch(query, *arguments))
 
     async def add(self, file: FileInfo) -> Ingestion:
-        await self._fetch(
+        added = await self._fetch(
             _ADD, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
             file.pipeline, file.pipeline_version, file.repairs or None,
         )  # fmt: skip
-        found = await self.get(file.process_id)
+        found = _ingestion(added[0]) if added else await self.get(file.process_id)
         if found is None:  # another tenant has it
             raise NotFoundError("PROCESS_NOT_FOUND", f"Process {file.process_id} does not exist.")
         return found

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection
 
 CHANGES_CHANNEL = "status_changes"
+ENDS_CHANNEL = "status_ends"  # changes that end a process, in addition
 
 # Creates the process when a report arrives before its start.
 _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLICT (process_id) DO NOTHING"
@@ -31,8 +32,8 @@ SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches
 FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE
 """
 
-# The account, its events in order, and the notification that watchers get at the commit: one statement, since
-# on short work every round trip counts.
+# The account, its events in order, and the notifications that watchers get at the commit: one statement, as
+# round trips are most of the time of short work.
 _SAVE = """
 WITH saved AS (
     UPDATE processes SET
@@ -49,7 +50,7 @@ WITH saved AS (
     SELECT $22, $1, e.type, e.data::jsonb, $23
     FROM unnest($24::text[], $25::text[]) WITH ORDINALITY AS e (type, data, place) ORDER BY place
 )
-SELECT pg_notify($26, $1::text)
+SELECT pg_notify($26, $1::text), CASE WHEN $17 THEN pg_notify($29, $1::text) END
 """
 
 
@@ -122,6 +123,7 @@ class Work:
             a.state in TERMINAL, a.max_failed, a.max_failed_share, a.pause_reason, a.pause_resumes,
             self.tenant, current_traceparent(), [event.type for event in events],
             [json.dumps(event.data) for event in events], CHANGES_CHANNEL, a.message_bytes, a.message_units,
+            ENDS_CHANNEL,
         )  # fmt: skip
 
 

@@ -332,12 +332,13 @@ class MemoryChanges(Changes):
         self._watchers: dict[asyncio.Event, str | None] = {}
         self._stopping = False
 
-    async def watch(self, process_id: str | None) -> AsyncIterator[None]:
+    async def watch(self, process_id: str | None, min_interval: float = 0.0) -> AsyncIterator[None]:
         news = asyncio.Event()
         self._watchers[news] = process_id
         try:
             while not self._stopping:
                 yield
+                await asyncio.sleep(min_interval)
                 await news.wait()
                 news.clear()
         finally:

@@ -57,7 +57,7 @@ class Log(EventLog, Changes):
     async def last_event(self) -> int:
         return len(self.kept)
 
-    async def watch(self, process_id: str | None) -> AsyncIterator[None]:
+    async def watch(self, process_id: str | None, min_interval: float = 0.0) -> AsyncIterator[None]:
         assert process_id is None
         while not self.stopped:
             yield

@@ -5,7 +5,7 @@
 Prints at every tenth of both what the services hold: RSS of each and of all, the memory of the whole suite
 (PSS, PostgreSQL and Envoy included), descriptors, tasks, connections. The first two tenths warm the suite
 up; from then on the RSS of the services together must stay within 10 % of its median, and when everything has
-come to rest, descriptors and tasks must be what they were before. The exit status is 1 when something grows.
+come to rest, nothing may have grown (bench/soak/growth.py). The exit status is 1 when something has.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.data import made, pipeline
-from bench.footprint import Footprint, footprints, proportional_bytes, sessions
 from bench.options import parsed, parser
+from bench.soak.footprint import Footprint, footprints, proportional_bytes
+from bench.soak.growth import Holdings, come_back, holdings
 from bench.suite import running_suite
 from bench.usage import SERVICES
 from ingestor import AsyncClient
@@ -32,8 +33,6 @@ _SMALL = 1_000  # rows
 _AT_ONCE = 4  # small files
 _WARM = 2  # tenths
 _FLAT = 0.1
-_REST_SECONDS = 60
-_MORE_TASKS, _MORE_DESCRIPTORS = 10, 24
 _MIB = 2**20
 _EVERY = 1.0  # seconds
 
@@ -105,32 +104,11 @@ def not_flat(phase: str, tenths: Sequence[Sequence[Look]]) -> Iterator[str]:
                 yield f"{phase}, tenth {number}: {value / _MIB:,.0f} MiB, the median is {middle / _MIB:,.0f}"
 
 
-def grown(before: Look, now: Look) -> Iterator[str]:
-    """What the suite holds at rest and did not hold before."""
-    for name, is_now in now.services.items():
-        was = before.services[name]
-        if was.pid != is_now.pid:
-            yield f"{name} was started again"
-        for what, more in (("tasks", _MORE_TASKS), ("descriptors", _MORE_DESCRIPTORS)):
-            if getattr(is_now, what) > getattr(was, what) + more:
-                yield f"{name} has {getattr(is_now, what)} {what} at rest, and had {getattr(was, what)}"
-
-
-async def at_rest(watcher: Watcher, before: Look | None, dsn: str) -> tuple[Look, list[str]]:
-    """What is held when nothing is done, and what has grown and does not come back."""
-    end = time.monotonic() + _REST_SECONDS
-    while True:
-        now = await watcher.look()
-        problems = list(grown(before, now)) if before else []
-        for service, count in (await sessions(dsn)).items():
-            places = sum(
-                one.most_connections for name, one in now.services.items() if name.startswith(service)
-            )
-            if places and count > places:  # beside pools there are those that listen
-                problems.append(f"{service} has {count} sessions at PostgreSQL, and places for {places}")
-        if not problems or time.monotonic() > end:
-            return now, problems
-        await asyncio.sleep(_EVERY)
+async def at_rest(found: dict[str, Any], before: Holdings) -> list[str]:
+    """Wait until the suite has come to rest; what has grown and does not come back."""
+    now, problems = await come_back(partial(holdings, found, found["database_url"]), before)
+    again = [name for name, was in before.instances.items() if now and now.instances[name].pid != was.pid]
+    return problems + [f"{name} was started again" for name in again]
 
 
 async def small_files(client: AsyncClient, path: Path, reference: str, files: int, watcher: Watcher) -> None:
@@ -174,10 +152,10 @@ async def measure(found: dict[str, Any], small: Path, large: Path, files: int, r
         reference = (await client.pipelines.apply(document)).reference
         for _ in range(_AT_ONCE):
             await (await client.ingest(small, reference)).wait()
-        before, problems = await at_rest(watcher, None, found["database_url"])
+        before, problems = await holdings(found, found["database_url"]), list[str]()
         heads = ("services", *SERVICES, "suite")
         print(f"{'MiB':<14}" + "".join(f"{head[:7]:>8}" for head in (*heads, "descr.", "tasks", "conn.")))
-        print(line("at rest", [before]), flush=True)
+        print(line("at rest", [await watcher.look()]), flush=True)
         works = {
             "small files": partial(small_files, client, small, reference, files, watcher),
             "large file": partial(large_file, client, large, reference, rows, watcher),
@@ -192,9 +170,8 @@ async def measure(found: dict[str, Any], small: Path, large: Path, files: int, r
                 with suppress(asyncio.CancelledError):
                     await watching
             problems += not_flat(phase, watcher.tenths)
-            rest, more = await at_rest(watcher, before, found["database_url"])
-            print(line("at rest", [rest]), flush=True)
-            problems += [f"after the {phase}: {text}" for text in more]
+            problems += [f"after the {phase}: {text}" for text in await at_rest(found, before)]
+            print(line("at rest", [await watcher.look()]), flush=True)
     return problems
 
 
