@@ -129,7 +129,7 @@ bench: setup ## the whole suite against bare COPY (ROWS=1000000 RUNS=3)
 	@$(BIN)/python -m bench.suite --rows $(ROWS) --runs $(RUNS)
 
 bench-shapes: setup ## files of other shapes against COPY: wide, bad rows, gzip, Parquet ... (ROWS=1000000 RUNS=3)
-	@$(BIN)/python -m bench.shapes --rows $(ROWS) --runs $(RUNS)
+	@$(BIN)/python -m bench.ways.shapes --rows $(ROWS) --runs $(RUNS)
 
 bench-peers: setup ## the same file by dlt, Sling, ingestr, pgloader, and a message for each row (ROWS=1000000)
 	@$(BIN)/python -m bench.peers --rows $(ROWS)

@@ -10,7 +10,7 @@ from typing import Literal
 import asyncpg
 import psutil
 
-from bench.data import COLUMNS_SQL
+from bench.files.data import COLUMNS_SQL
 
 
 @dataclass(frozen=True)

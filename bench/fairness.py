@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.data import made, write_pipeline
+from bench.files.data import made, write_pipeline
 from bench.options import parsed, parser
 from bench.suite import ingest, running_suite, tenant_key
 from ingestor import Client, Process

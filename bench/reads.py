@@ -24,10 +24,10 @@ import asyncpg
 import grpc
 import psutil
 
-from bench.ledger_rows import write_process
+from bench.figures.usage import kind_of
+from bench.files.ledger_rows import write_process
 from bench.options import parsed, parser
 from bench.suite import running_suite
-from bench.usage import kind_of
 from ingestor import Client
 from ingestor.access.scope import row_security, within
 from ingestor.runtime.postgres.pool import open_pool

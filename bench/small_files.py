@@ -22,10 +22,10 @@ from typing import Any
 
 import asyncpg
 
-from bench.data import COLUMNS_SQL, made, pipeline, write_csv
+from bench.figures.usage import Sampler
+from bench.files.data import COLUMNS_SQL, made, pipeline, write_csv
 from bench.options import parsed, parser
 from bench.suite import CHECKSUM, INGESTOR, running_suite
-from bench.usage import Sampler
 from ingestor import AsyncClient
 
 _TABLE, _BARE = "bench_small", "bench_small_copy"

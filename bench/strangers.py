@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.data import write_csv, write_pipeline
+from bench.files.data import write_csv, write_pipeline
 from bench.options import parsed, parser
 from bench.suite import running_suite, tenant_key
 from ingestor import AsyncClient

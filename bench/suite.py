@@ -32,13 +32,13 @@ import asyncpg
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from bench.bad import EVERY, write_bad
 from bench.bare import copy, log_position, prepare, write_binary
-from bench.data import made, write_csv, write_jsonl, write_pipeline, write_xlsx
+from bench.figures.results import Run, write_results
+from bench.figures.stages import counted, stages
+from bench.figures.usage import Sampler
+from bench.files.bad import EVERY, write_bad
+from bench.files.data import made, write_csv, write_jsonl, write_pipeline, write_xlsx
 from bench.options import parsed, parser
-from bench.results import Run, write_results
-from bench.stages import counted, stages
-from bench.usage import Sampler
 from bench.ways.upserts import measure as measure_upserts
 from ingestor import Client, Process
 

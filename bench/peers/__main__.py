@@ -21,8 +21,8 @@ from typing import Any
 
 import asyncpg
 
-from bench.bad import write_bad
-from bench.data import made
+from bench.files.bad import write_bad
+from bench.files.data import made
 from bench.options import parsed, parser
 from bench.peers.measure import Run, ready, run
 from bench.suite import megabytes, running_suite

@@ -21,12 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.data import made, pipeline
+from bench.figures.usage import SERVICES
+from bench.files.data import made, pipeline
 from bench.options import parsed, parser
 from bench.soak.footprint import Footprint, footprints, proportional_bytes
 from bench.soak.growth import Holdings, come_back, holdings
 from bench.suite import running_suite
-from bench.usage import SERVICES
 from ingestor import AsyncClient
 
 _SMALL = 1_000  # rows

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.bare import copy, prepare
-from bench.data import write_pipeline
-from bench.usage import Sampler, Usage
+from bench.figures.usage import Sampler, Usage
+from bench.files.data import write_pipeline
 from ingestor import Process
 
 

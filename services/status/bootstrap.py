@@ -39,8 +39,8 @@ from ingestor.services.status.adapters.pg_removals import PgRemovals
 from ingestor.services.status.adapters.pg_samples import BacklogSample, OutboxSample
 from ingestor.services.status.adapters.sqs_events import SqsEvents
 from ingestor.services.status.api import LedgerApi, StatusApi
-from ingestor.services.status.feed import EventFeed
-from ingestor.services.status.publisher import Publisher
+from ingestor.services.status.events.feed import EventFeed
+from ingestor.services.status.events.publisher import Publisher
 from ingestor.services.status.retention import Retention
 from ingestor.services.status.service import Metrics, StatusService
 from ingestor.services.status.settings import StatusSettings

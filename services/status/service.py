@@ -23,7 +23,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.grpc.requests import make_token, read_token
 from ingestor.services.status import ledger
-from ingestor.services.status.feed import EventFeed
+from ingestor.services.status.events.feed import EventFeed
 from ingestor.services.status.filters import Comparison, Fields, FilterError, parse_filter
 from ingestor.services.status.ledger import Account, Batch, Outcome
 from ingestor.services.status.overview import IntervalError, Overview, interval

@@ -22,7 +22,7 @@ import ingestor.services.orchestrator.service as orchestrator
 import ingestor.services.processor.dead_letters.handler as dead_letters
 import ingestor.services.processor.service as processor
 import ingestor.services.processor.worker as worker
-import ingestor.services.status.publisher as publisher
+import ingestor.services.status.events.publisher as publisher
 import ingestor.services.status.service as status
 import ingestor.services.upload.delivery as delivery
 from ingestor.checking.rows import CheckedRows, check_rows

@@ -24,9 +24,9 @@ from ingestor.services.orchestrator.service import OrchestratorService
 from ingestor.services.processor.dead_letters.handler import DeadHandler
 from ingestor.services.processor.ports import Delivery as Message
 from ingestor.services.processor.worker import QueueWorker, RowsHandler
+from ingestor.services.status.events.publisher import Publisher
 from ingestor.services.status.ports import LoggedEvent
 from ingestor.services.status.processes import TERMINAL, RowState
-from ingestor.services.status.publisher import Publisher
 from ingestor.services.status.service import StatusService
 from ingestor.services.upload.delivery import DeliveryWorker
 from ingestor.services.upload.ports import PipelineReading

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.data import write_pipeline
+from bench.files.data import write_pipeline
 from bench.peers.tools.common import command, finish, options
 
 _WITH_ERRORS = 3

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import pipeline, write_csv
+from bench.files.data import pipeline, write_csv
 from ingestor import Client
 from ingestor.client.errors import QuotaExceededError
 from tests.e2e.conftest import Suite, wait_until

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from ingestor.access import scope
 from ingestor.runtime.errors import TransientError, UnavailableError
 from ingestor.runtime.retry import Retries
-from ingestor.services.status import feed as feed_module
-from ingestor.services.status.feed import EventFeed
+from ingestor.services.status.events import feed as feed_module
+from ingestor.services.status.events.feed import EventFeed
 from ingestor.services.status.ports import Changes, EventLog, LoggedEvent
 
 

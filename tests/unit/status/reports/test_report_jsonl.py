@@ -13,7 +13,7 @@ from ingestor.outcomes import RowError
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.reports.jsonl import JsonlReportWriter
 from ingestor.services.status.rows import Row
-from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
+from tests.unit.status.reports.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
 
 def read(columns: Sequence[str], rows: Sequence[Row]) -> list[Any]:

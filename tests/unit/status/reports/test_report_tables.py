@@ -21,7 +21,7 @@ from ingestor.services.status.reports.row_table import (
     without_records,
 )
 from ingestor.services.status.rows import Row
-from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
+from tests.unit.status.reports.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
 # Quotes, line ends, what a spreadsheet runs, what templates and JSON escape, the separator of tables.
 AWKWARD = [

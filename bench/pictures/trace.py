@@ -1,4 +1,4 @@
-"""Draws the trace of a small file: `python -m bench.trace_picture docs/images/trace.svg`.
+"""Draws the trace of a small file: `python -m bench.pictures.trace docs/images/trace.svg`.
 
 Starts a suite and a collector, ingests a file of 120,000 rows, and draws the spans that arrive.
 """

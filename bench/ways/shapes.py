@@ -1,6 +1,6 @@
 """Compares files of other shapes with COPY: one column, many columns, newlines, bad rows, other formats.
 
-    python -m bench.shapes --rows 1000000 --runs 3 [--only "200 columns"]
+    python -m bench.ways.shapes --rows 1000000 --runs 3 [--only "200 columns"]
 
 The suite loads each file into a new table, alternating with a bare COPY of the same rows as plain CSV into
 a table of the same columns; of bad rows COPY gets right ones, since it takes no others. Prints the median
@@ -28,8 +28,8 @@ import asyncpg
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from bench.bad import write_bad
-from bench.data import SEED, made, pipeline, write_csv
+from bench.files.bad import write_bad
+from bench.files.data import SEED, made, pipeline, write_csv
 from bench.options import parsed, parser
 from bench.suite import empty_suite_table, ingest, running_suite
 from ingestor import Client, Process

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.usage import Usage
+from bench.figures.usage import Usage
 
 _METRIC = "ingestor_stage_cpu_seconds_total"
 _ORCHESTRATOR = ("delimit", "pack")

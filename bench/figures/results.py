@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from bench.bare import Copied
-from bench.usage import Usage
+from bench.figures.usage import Usage
 
 _MIB = 2**20
 

@@ -25,7 +25,7 @@ from ingestor.services.status.reports.xlsx import (
 )
 from ingestor.services.status.reports.xlsx_rows import MAX_CHARACTERS
 from ingestor.services.status.rows import Row
-from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
+from tests.unit.status.reports.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
 # Half of the texts look like what the writer makes of forbidden characters.
 CELLS = TEXTS | st.text("_x0041F&<>\x01\r\n\t \ufffe\uffff")

@@ -1,6 +1,6 @@
 """Draws where the CPU seconds of a million rows go.
 
-    python -m bench.stage_picture bench/results/csv-1000000.json docs/images/stages.svg
+    python -m bench.pictures.stages bench/results/csv-1000000.json docs/images/stages.svg
 
 The medians of the runs that `bench.suite` has written, in the order of the way of rows, beside what the
 backend of a bare COPY takes.

@@ -14,7 +14,7 @@ from ingestor.reports import guard, unguard
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.reports.csv import CsvReportWriter
 from ingestor.services.status.rows import Row
-from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
+from tests.unit.status.reports.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
 CELLS = TEXTS | st.text("'=+-@\t\r\n＝＋－＠5.")
 EXTRA = ["_row", "_line", "_code", "_field", "_value", "_message"]

@@ -1,0 +1,1 @@
+"""What a run used, and what is written of it."""

@@ -1,0 +1,1 @@
+"""The files that are loaded, and ledgers that are written directly."""

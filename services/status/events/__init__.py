@@ -1,0 +1,1 @@
+"""The log of events: who follows it, and who publishes it."""
