@@ -42,7 +42,9 @@ def file_columns(rows: RowTable, width: int) -> list[Sequence[str]]:
 
 def number_texts(numbers: Sequence[int]) -> list[str]:
     """The column of numbers of rows or lines."""
-    return [str(number) if number else "" for number in numbers]
+    if 0 in numbers:
+        return [str(number) if number else "" for number in numbers]
+    return list(map(str, numbers))
 
 
 def reasons(rows: RowTable) -> Sequence[Sequence[str]]:

@@ -11,6 +11,8 @@ _QUOTE = '"'
 
 def fields(column: Sequence[str]) -> Sequence[str]:
     """The cells guarded (see ingestor.reports) and, where they need it, in quotes."""
+    if len(column) > 1 and column.count(column[0]) == len(column):
+        return list(fields(column[:1])) * len(column)
     separator = "\x7f"
     whole = separator.join(column)
     if may_need_guard(whole, separator):

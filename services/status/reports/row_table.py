@@ -55,8 +55,8 @@ class RowTable:
     @property
     def is_clear(self) -> bool:
         """Whether the separator is indeed in no cell."""
-        found = sum([cells.count(self.separator) for cells in self.cells])
-        return found == separators(self.widths)
+        # A line end between rows, so that the end of one and the beginning of the next make no separator.
+        return "\n".join(self.cells).count(self.separator) == separators(self.widths)
 
     def errors(self, index: int) -> Sequence[ErrorValues]:
         """The errors of the row at an index."""

@@ -278,4 +278,4 @@ def _clean(value: Any) -> Any:
 
 def _cleaned(texts: list[str]) -> list[str]:
     """The texts without U+0000, as in rows with records of their own."""
-    return list(map(text, texts)) if any("\0" in found for found in texts) else texts
+    return list(map(text, texts)) if "\0" in "".join(texts) else texts
