@@ -40,6 +40,12 @@ class TextColumn:
         """Whether no byte of the column is above `byte`."""
         return not self.data.size or int(self.data.max()) <= byte
 
+    def above(self, byte: int) -> Mask:
+        """The values that have a byte above `byte`; missing ones have none that counts."""
+        found = np.zeros(len(self), np.bool_)
+        found[self.offsets.searchsorted(np.flatnonzero(self.data > byte), side="right") - 1] = True
+        return self.present(found)
+
     def without(self, bad: Mask) -> pa.StringArray:
         """The array with nulls also where `bad` is true."""
         return _with_validity(self.array, ~bad if self.valid is None else self.valid & ~bad)

@@ -140,6 +140,15 @@ class _NumericType(FieldType):
         """The same for a column."""
 
 
+def _without_letters(text: TextColumn) -> tuple[pa.StringArray, Mask | None]:
+    """The texts without those that have a byte above "9", as most wrong ones have; and where those are, if
+    there are any."""
+    if text.only_below(_DIGIT_9):
+        return text.array, None
+    odd = text.above(_DIGIT_9)
+    return (text.without(odd), odd) if odd.any() else (text.array, None)
+
+
 class IntegerType(_NumericType):
     """A whole number: an optional sign and ASCII digits, within 64 bits."""
 
@@ -170,9 +179,11 @@ class IntegerType(_NumericType):
         return self.parse_plain(str(raw)) if is_whole(raw) else None
 
     def convert_plain(self, text: TextColumn) -> Converted:
-        # Arrow reads what we do, without "+", and also hexadecimal numbers, whose "x" is above "9".
-        if text.only_below(_DIGIT_9) and (values := cast(text.array, pa.int64())) is not None:
-            return Converted(values, values, None)
+        # Arrow reads what we do, without "+", and also hexadecimal numbers, whose "x" is above "9" and in no
+        # integer.
+        plain, odd = _without_letters(text)
+        if (values := cast(plain, pa.int64())) is not None:
+            return Converted(values, values, odd)
         bad = ~fully(text.array, _INTEGER)
         digits = pc.ascii_ltrim(pc.ascii_ltrim(text.array, characters="+-"), characters="0")
         length = pc.fill_null(pc.binary_length(digits), 0).to_numpy(zero_copy_only=False)
@@ -210,12 +221,13 @@ class NumberType(_NumericType):
     def convert_plain(self, text: TextColumn) -> Converted:
         # Arrow reads what we do, and also "nan", "inf" and the like, whose letters are above "9". So is the
         # "e" of an exponent, and without one only very long texts are out of PostgreSQL's range.
+        plain_texts, odd = _without_letters(text)
         if (
-            text.only_below(_DIGIT_9)
-            and (values := cast(text.array, pa.float64())) is not None
+            (odd is None or not fully(text.array.filter(pa.array(odd)), _NUMBER).any())
+            and (values := cast(plain_texts, pa.float64())) is not None
             and (not len(text) or int(text.lengths.max()) <= _PLAINLY_SHORT)
         ):
-            return Converted(text.array, values, None)
+            return Converted(text.array, values, odd)
         bad = ~fully(text.array, _NUMBER)
         plain = text.lengths <= _PLAINLY_SHORT
         if ((text.data | 0x20) == ord("e")).any():
