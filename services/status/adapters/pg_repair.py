@@ -77,21 +77,19 @@ FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS c (batch_number, succee
 WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """
 
-# The runs of FAILED rows without own records, and their numbers.
+# The runs of FAILED rows without own records, and their numbers. LIMIT makes it look each row up by its key,
+# whatever the planner thinks of the table: it may think that it is empty, and read all of it for each row.
 _IN_RUNS = f"""
 SELECT u.first_row AS run, array_agg(n.number ORDER BY n.number) AS numbers
 FROM unnest($2::bigint[]) AS n (number)
 CROSS JOIN LATERAL (
     SELECT first_row, row_count, state FROM row_runs WHERE process_id = $1 AND first_row <= n.number
     ORDER BY first_row DESC LIMIT 1) u
-WHERE n.number < u.first_row + u.row_count AND u.state = {int(RowState.FAILED)}
-AND NOT EXISTS (SELECT FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number = n.number)
+LEFT JOIN LATERAL (
+    SELECT true AS found FROM row_exceptions
+    WHERE process_id = $1 AND row_number = n.number LIMIT 1) own ON true
+WHERE n.number < u.first_row + u.row_count AND u.state = {int(RowState.FAILED)} AND own.found IS NULL
 GROUP BY u.first_row
-"""  # noqa: S608
-_RUNS = f"""
-SELECT found.run, array_agg(found.row_number ORDER BY found.row_number) AS numbers
-FROM ({FIND_ROWS}) found WHERE found.run IS NOT NULL AND found.state = {int(RowState.FAILED)}
-GROUP BY found.run
 """  # noqa: S608
 _RUNS = f"SELECT {RUN} FROM row_runs u WHERE u.process_id = $1 AND u.first_row = ANY($2::bigint[])"  # noqa: S608
 _RUNS_AT_ONCE = 8
