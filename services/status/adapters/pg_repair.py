@@ -15,6 +15,7 @@ from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, hold
 from ingestor.services.status.adapters.pg_rows import FIND_ROWS, RUN, run_from
 from ingestor.services.status.adapters.pg_values import array_literal, errors_json, state_number, text
+from ingestor.services.status.adapters.reading.pg_row_pages import BY_KEY
 from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.rows import RepairedRows
@@ -77,8 +78,7 @@ FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS c (batch_number, succee
 WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """
 
-# The runs of FAILED rows without own records, and their numbers. LIMIT makes it look each row up by its key,
-# whatever the planner thinks of the table: it may think that it is empty, and read all of it for each row.
+# The runs of FAILED rows without own records, and their numbers. With LIMIT each row is looked up alone.
 _IN_RUNS = f"""
 SELECT u.first_row AS run, array_agg(n.number ORDER BY n.number) AS numbers
 FROM unnest($2::bigint[]) AS n (number)
@@ -180,6 +180,7 @@ async def repair(
     async with hold(connection, repaired.process_id) as work:
         if work.expired:
             return
+        await connection.execute(BY_KEY)
         numbers = sorted({*succeeded, *rejected})
         lines = await _keep_of_runs(work, repairing.process_id, numbers)
         kept = await connection.fetch(

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.runs import packed
+from ingestor.services.status.adapters import pg_repair
 from ingestor.services.status.adapters.pg_ledger import PgLedger
+from ingestor.services.status.adapters.pg_rows import FIND_ROWS
 from ingestor.services.status.adapters.reading import pg_filtered_rows, pg_own_rows, pg_row_pages
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.processes import Info, RowState
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 BATCHES, IN_BATCH = 100, 40
 FROM, UPTO = 3_600, 3_660  # of 4,000 rows; in half of the batches rows are alone, in half in runs
 STATES = "'{3,4}'"
+NUMBERS = "'{3601,3602,3603,3641,3642,3650}'"
 MOST_RECORDS = 45
-STATEMENTS = {
+STATEMENTS: dict[str, tuple[str, list[Any]]] = {
     "row": (pg_row_pages._ROW, [FROM, "'default'"]),
     "batches": (pg_row_pages._BATCHES, [FROM, UPTO, "'default'"]),
     "own": (pg_row_pages._OWN, [FROM, UPTO, "'default'"]),
@@ -30,6 +33,8 @@ STATEMENTS = {
     "page of own": (pg_own_rows._ROWS_PAGE, [FROM, UPTO, STATES, 10, 9999, "'default'", "'|'", "';'"]),
     "page of runs": (pg_own_rows._RUNS_PAGE, [FROM, UPTO, STATES, 10, 9999, "'default'"]),
     "filtered own": (pg_filtered_rows._OWN.format(where="AND e.state = 3"), [FROM, 10, "'default'", UPTO]),
+    "rows to repair": (FIND_ROWS, [NUMBERS]),
+    "runs to repair": (pg_repair._IN_RUNS, [NUMBERS]),
     "filtered runs": (pg_filtered_rows._RUNS.format(where="AND u.state = 3"), [FROM, 10, "'default'", UPTO]),
 }
 
