@@ -19,6 +19,7 @@ from ingestor.services.status.adapters.pg_notices import add_notices
 from ingestor.services.status.adapters.pg_repair import repair
 from ingestor.services.status.adapters.pg_rows import insert_rows, insert_runs
 from ingestor.services.status.adapters.pg_values import error_json, text
+from ingestor.services.status.adapters.reading.pg_row_pages import BY_KEY
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
 from ingestor.services.status.ports import Ledger, Limits
 from ingestor.services.status.processes import Info, ProcessState, RowState, Undo
@@ -68,7 +69,9 @@ UPDATE processes SET undo_removed = $2, undo_restored = $3, undo_kept = $4 WHERE
 
 class PgLedger(Ledger):
     def __init__(self, pool: PgPool) -> None:
-        self._pool = pool
+        # Each row of an outcome refers to its process. A connection that looked those up first while there
+        # were few would go through all of them for each row.
+        self._pool = pool.beginning(BY_KEY)
 
     async def start(self, info: Info) -> Account:
         async with self._process(info.process_id) as work:

@@ -15,7 +15,6 @@ from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, hold
 from ingestor.services.status.adapters.pg_rows import FIND_ROWS, RUN, run_from
 from ingestor.services.status.adapters.pg_values import array_literal, errors_json, state_number, text
-from ingestor.services.status.adapters.reading.pg_row_pages import BY_KEY
 from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.rows import RepairedRows
@@ -180,7 +179,6 @@ async def repair(
     async with hold(connection, repaired.process_id) as work:
         if work.expired:
             return
-        await connection.execute(BY_KEY)
         numbers = sorted({*succeeded, *rejected})
         lines = await _keep_of_runs(work, repairing.process_id, numbers)
         kept = await connection.fetch(

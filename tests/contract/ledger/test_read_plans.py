@@ -7,6 +7,8 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.runs import packed
 from ingestor.services.status.adapters import pg_repair
@@ -88,3 +90,37 @@ async def test_what_is_read_does_not_grow_with_the_ledger(pool_of: OpenPool) -> 
                     f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE wanted_{at} ({shown})"
                 )
             assert records(json.loads(text)[0]["Plan"]) <= MOST_RECORDS, name
+
+
+async def test_what_rows_refer_to_is_found_by_key(pool_of: OpenPool, database_url: str) -> None:
+    """Also by a connection that has looked it up when the tables were known to be small."""
+    pool = await pool_of("status")
+    ledger, process, others = PgLedger(pool), str(uuid.uuid4()), 200
+
+    async def read_through() -> int:
+        async with pool.acquire() as connection:
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+            return int(
+                await connection.fetchval(
+                    "SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = 'status'"
+                )
+            )
+
+    async def record(number: int) -> None:
+        first = (number - 1) * IN_BATCH + 1
+        rows = [rejected(row, row % 2) for row in range(first, first + IN_BATCH)]
+        batch = Batch(number, first, IN_BATCH, first, first, first + 1)
+        await ledger.record(process, Outcome(batch, RowState.SUCCEEDED, 0, IN_BATCH, 0), None, rows)
+
+    await ledger.start(Info(process, "default", "u", "a.csv", 9, "", 0))
+    owner = await asyncpg.connect(database_url)
+    try:
+        await owner.execute("ANALYZE")
+    finally:
+        await owner.close()
+    await record(1)
+    for _ in range(others):
+        await ledger.start(Info(str(uuid.uuid4()), "default", "u", "a.csv", 9, "", 0))
+    before = await read_through()
+    await record(2)
+    assert await read_through() - before < others
