@@ -17,7 +17,8 @@ SETUP := $(VENV)/.setup
 STARTED := $(shell date +%s)
 # Several workers at once, each with servers of its own; the ten slowest tests are listed.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --durations=10
+# Tests start programs beside channels of their own, and what gRPC does after a fork may abort those.
+PYTEST := GRPC_ENABLE_FORK_SUPPORT=false $(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
 PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name dist -o -name gen \) -prune -o -type f -print 2>/dev/null)
 PAGE := $(if $(wildcard frontend/package.json),frontend/dist/index.html)
