@@ -246,10 +246,10 @@ class StatusCalls:
             lambda status: status.read_header(process_id, columns, content.dialect, size, known),
         )
 
-    async def dispatched(self, process_id: str, batch: SentBatch) -> Progress:
+    async def dispatched(self, process_id: str, batch: SentBatch, message_bytes: int = 0) -> Progress:
         made = Batch(
             batch.number, batch.first_row, batch.row_count, batch.first_line, batch.byte_start,
-            batch.byte_end,
+            batch.byte_end, message_bytes,
         )  # fmt: skip
         return await self._tell("dispatched", lambda status: status.dispatch(process_id, made))
 
