@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ingestor.plugins import has_outside_parsers
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -27,8 +29,10 @@ def installed(example: str, target: Path, module: str) -> Iterator[None]:
     """The example's `module`, importable and found by its entry point."""
     install(example, target)
     sys.path.insert(0, str(target))
+    has_outside_parsers.cache_clear()  # a service looks once
     try:
         yield
     finally:
         sys.path.remove(str(target))
         sys.modules.pop(module, None)
+        has_outside_parsers.cache_clear()

@@ -55,12 +55,12 @@ def test_data_cut_between_records_give_the_same_records(data: bytes, limits: Lim
 
 
 def test_pieces_and_windows_of_the_usual_size_join_without_a_seam() -> None:
-    rows = [f'{number},"a,\r\n""{"x" * (number % 90)}",{number}\r\n'.encode() for number in range(20_000)]
+    rows = [f'{number},"a,\r\n""{"x" * (number % 90)}",{number}\r\n'.encode() for number in range(60_000)]
     data = b"".join(rows)
     assert len(data) > 3 * scan_module._WINDOW_BYTES
     scan = scan_records(data, COMMA, final=False)
     assert (scan.ends - scan.starts).tolist() == [len(row) for row in rows]
-    assert scan.lines.tolist() == list(range(0, 40_000, 2))
+    assert scan.lines.tolist() == list(range(0, 120_000, 2))
     assert (scan.consumed, scan.line_count) == (len(data), 40_000)
 
 
