@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from ingestor.access.scope import row_security
 from ingestor.runtime.postgres.pool import PgPool
 
-ROWS, BATCH = 50_000, 10_000
+ROWS, BATCH = 150_000, 10_000
 COLUMNS = [f"column {number}" for number in range(1, 9)]
-# A report of ROWS failed rows beside one of BATCH: what it has more takes about 48 MiB as Python objects and
-# 8.6 MiB as a CSV file; three pages are in memory at once.
-MOST_GROWTH = 20 * 2**20
+# A report of ROWS failed rows beside one of BATCH: what it has more takes about 170 MiB as Python objects
+# and 30 MiB as a CSV file; three pages are in memory at once.
+MOST_GROWTH = 40 * 2**20
 
 
 def rejected(number: int) -> RejectedRow:

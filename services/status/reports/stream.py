@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _LAST_ROW = 2**63 - 1
 _PAGE_RANGES = 1_000
-_PAGE_ROWS = 4_000
+_PAGE_ROWS = 8_000
 
 
 class ReportMismatchError(RuntimeError):

@@ -45,6 +45,27 @@ class Ledger:
         return self.odd if number == 15 and self.odd else f"c{number}"
 
 
+class Runs(Ledger):
+    """The same rows in runs of seven, which begin with row 2: row 1 and each eighth have no record."""
+
+    async def run(self, statements: Any) -> Any:
+        """What the statements would find; they are those of a page of runs."""
+        _, _, after, upto, _, _ = statements.args
+        self.asked.append(after)
+        if len(self.asked) > self.pages:
+            await asyncio.Event().wait()
+        runs = [
+            {
+                "run_first_row": first, "run_first_line": first + 1, "run_state": int(RowState.FAILED),
+                "run_errors": '[["code", "field", "value", "m", 2]]', "run_cells": ["c"], "run_row_count": 7,
+                "run_lines": None, "run_rest": None, "run_rest_size": 0, "run_repairs_rows": None,
+            }
+            for first in range(2, LAST, 8)
+            if first + 6 > after
+        ]  # fmt: skip
+        return None, runs, upto
+
+
 def pages_of(ledger: Ledger) -> Any:
     """Its pages of at most ten rows."""
     return own_pages(ledger.run, "process", {RowState.FAILED}, 0, 99, 10)
@@ -80,6 +101,24 @@ async def test_the_next_page_is_asked_for_before_one_is_parsed(monkeypatch: pyte
     with within("default"):
         assert len(await anext(pages_of(ledger))) == 10
     assert asked == [[0, 10]]
+
+
+async def test_where_a_page_of_runs_ends_is_known_before_it_is_parsed() -> None:
+    ledger = Runs()
+    with within("default"):
+        pages = [list(page.numbers) async for page in pages_of(ledger)]
+    known = [number for number in range(2, 33) if number % 8 != 1]
+    assert pages == [known[:10], known[10:20], known[20:]]
+    assert ledger.asked == [0, known[9], known[19], known[-1]]
+
+
+@pytest.mark.parametrize("ledger", [Ledger, Runs])
+async def test_the_next_page_is_under_way_when_one_is_given(ledger: type[Ledger]) -> None:
+    with within("default"):
+        pages = pages_of(found := ledger())
+        await anext(pages)
+        await pages.aclose()
+    assert len(found.asked) == 2
 
 
 @pytest.mark.parametrize("taken", [1, 2])

@@ -106,12 +106,13 @@ async def own_pages(
             if not page and not runs:
                 return
             of_page = (after, last, limit)
-            # Where a page without runs ends is known before it is parsed.
+            # Where a page of runs alone, or of rows alone, ends is known before it is parsed.
             more = bool(runs) or page["cut"] or page["rows"] == limit
+            end = _end_of_runs(runs, *of_page) if not page else 0 if runs else page["last"]
             rows = page["rows"] if page else limit
             limit = min(most, max(_FIRST_PAGE_ROWS, 2 * rows))
-            if more and not runs:
-                after = page["last"]
+            if more and end:
+                after = end
                 following = asyncio.create_task(found(limit))
             # In a thread, because parsing thousands of rows would block other calls.
             table = await asyncio.to_thread(_table, page, runs, *of_page, *_SEPARATORS)
@@ -134,6 +135,19 @@ async def own_pages(
     finally:
         if following:
             await _end(following)
+
+
+def _end_of_runs(runs: Sequence[Any], after: int, upto: int, limit: int) -> int:
+    """The last of the first `limit` rows of runs after row `after` and up to `upto`; 0: there is none."""
+    end = 0
+    for run in runs:
+        first = max(run["run_first_row"], after + 1)
+        last = min(run["run_first_row"] + run["run_row_count"] - 1, upto, first + limit - 1)
+        if first <= last:
+            end, limit = last, limit - (last - first + 1)
+        if not limit:
+            break
+    return end
 
 
 async def _end(task: asyncio.Task[Found]) -> None:
