@@ -17,9 +17,8 @@ from ingestor.services.status.adapters.pg_account import Work, deleted_error, ho
 from ingestor.services.status.adapters.pg_displaced import displace, displaced_before
 from ingestor.services.status.adapters.pg_notices import add_notices
 from ingestor.services.status.adapters.pg_repair import repair
-from ingestor.services.status.adapters.pg_rows import insert_rows, insert_runs
+from ingestor.services.status.adapters.pg_rows import BY_KEY, insert_rows, insert_runs
 from ingestor.services.status.adapters.pg_values import error_json, text
-from ingestor.services.status.adapters.reading.pg_row_pages import BY_KEY
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
 from ingestor.services.status.ports import Ledger, Limits
 from ingestor.services.status.processes import Info, ProcessState, RowState, Undo

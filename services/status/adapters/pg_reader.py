@@ -18,6 +18,7 @@ from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
 from ingestor.services.status.adapters.pg_positions import give_positions, last_position
 from ingestor.services.status.adapters.pg_rows import (
+    BY_KEY,
     FIND_ROWS,
     LINE_IN_RUN,
     RUN,
@@ -33,7 +34,6 @@ from ingestor.services.status.adapters.reading.pg_conditions import (
 from ingestor.services.status.adapters.reading.pg_filtered_rows import find_filtered
 from ingestor.services.status.adapters.reading.pg_own_rows import own_pages
 from ingestor.services.status.adapters.reading.pg_row_pages import (
-    BY_KEY,
     RANGE_STATE,
     REPAIRED_BY,
     find_row,
@@ -182,7 +182,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         return _process(row, self._retention)
 
     async def process(self, process_id: str) -> Process | None:
-        async with transient_errors("ledger"):  # often, and by its primary key whatever the planner may
+        async with transient_errors("ledger"):  # asked for often, and found by its primary key in any case
             found = await self._everything.fetch(_PROCESS, process_id, tenant())
         return self._seen(found[0]) if found else None
 

@@ -24,6 +24,13 @@ from ingestor.states import ROW_STATE_WORDS
 if TYPE_CHECKING:
     from ingestor.services.status.adapters.pg_account import Work
 
+BY_KEY = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; "
+    "SET LOCAL plan_cache_mode = force_generic_plan"
+)
+"""With what transactions begin whose statements look up by keys. Else a connection that has made its plan
+while a table was small goes through all of it when it has grown, until it is analyzed."""
+
 # Joins, as u, the run of a row of process $1; `row` is its column. Most processes have no runs: then nothing
 # is looked up.
 RUN_OF_ROW = """
@@ -57,7 +64,7 @@ FIND_ROWS = f"""
 SELECT n.number AS row_number, b.batch_number, coalesce(e.state, u.state, b.default_state) AS state,
        coalesce(e.errors, u.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)
            AS errors,
-       coalesce(e.cells, u.cells, '{{}}') AS cells, CASE WHEN e.state IS NULL THEN u.first_row END AS run
+       coalesce(e.cells, u.cells, '{{}}') AS cells
 FROM unnest($2::bigint[]) AS n (number)
 CROSS JOIN LATERAL (
     SELECT * FROM batches WHERE process_id = $1 AND first_row <= n.number ORDER BY first_row DESC LIMIT 1) b

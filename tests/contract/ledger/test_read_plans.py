@@ -13,7 +13,7 @@ from ingestor.outcomes import RejectedRow, RowError
 from ingestor.runs import packed
 from ingestor.services.status.adapters import pg_repair
 from ingestor.services.status.adapters.pg_ledger import PgLedger
-from ingestor.services.status.adapters.pg_rows import FIND_ROWS
+from ingestor.services.status.adapters.pg_rows import BY_KEY, FIND_ROWS
 from ingestor.services.status.adapters.reading import pg_filtered_rows, pg_own_rows, pg_row_pages
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.processes import Info, RowState
@@ -74,7 +74,7 @@ async def test_what_is_read_does_not_grow_with_the_ledger(pool_of: OpenPool) -> 
     pool = await pool_of("status")
     ledger, processes = PgLedger(pool), [str(uuid.uuid4()) for _ in range(3)]
     prepared = [f"PREPARE wanted_{at} AS {query}" for at, (query, _) in enumerate(STATEMENTS.values())]
-    keyed = pool.beginning(pg_row_pages.BY_KEY)
+    keyed = pool.beginning(BY_KEY)
     async with keyed.session() as connection:
         for at, (_, arguments) in enumerate(STATEMENTS.values()):
             async with keyed.begin(connection):  # the plans are made while the tables are empty

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingestor.services.status.costs import cost, units
+from ingestor.stores.s3 import SEGMENT_BYTES
 
 KIB = 2**10
 
@@ -22,6 +23,11 @@ def test_a_process_pays_for_each_message_and_each_segment_of_its_file() -> None:
     # 330 × 0.5 / 10⁶ + 10 × 5 / 10⁶ + 3 × 0.4 / 10⁶
     assert found.dollars == pytest.approx(0.0002162)
     assert found.dollars_per_million_rows == pytest.approx(0.0004324)
+
+
+def test_segments_are_those_of_the_store() -> None:
+    one, two = (cost(1, 1, 1, SEGMENT_BYTES + more) for more in (0, 1))
+    assert (one.storage_reads, two.storage_reads) == (1, 2)
 
 
 def test_nothing_is_divided_by_no_rows() -> None:

@@ -20,13 +20,6 @@ from ingestor.services.status.rows import Row
 if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection
 
-BY_KEY = (
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; "
-    "SET LOCAL plan_cache_mode = force_generic_plan"
-)
-"""With what transactions begin whose statements look up by keys. Else a connection that has made its plan
-while a table was small goes through all of it when it has grown, until it is analyzed."""
-
 # State of a batch's rows without own records. Without an outcome they are QUEUED, or UNPROCESSED once the
 # process has ended.
 RANGE_STATE = f"""
