@@ -203,7 +203,7 @@ async def _undo(connection: PgConnection, of: Loaded) -> UndoCounts:
     removed = await connection.execute(_REMOVE.format(**parts), process_id)
     await connection.execute(_MARK.format(**parts), process_id)
     restored = await connection.execute(_RESTORE.format(**parts), process_id)
-    names = [*(n for n in await columns_of_records(connection, target) if n != ROW_COLUMN), ROW_COLUMN]
+    names = await columns_of_records(connection, target)
     values = [f"b.{quoted(name)}" for name in names[:-1]] + ["b._ingestor_row"]
     relinked = _RELINKED.format(**parts, b_record=record(values))
     await connection.execute(keep(relinked, of.tenant, names, order="number"))

@@ -59,7 +59,12 @@ INSERT INTO ingestor_kept SELECT id, place, process_id, replaced_by, (r).{row}, 
 
 
 async def columns_of_records(connection: PgConnection, target: str) -> list[str]:
-    """The columns of the table (an SQL name), in order."""
+    """The columns of the records of rows of the table (an SQL name): its own, and at the end the row number,
+    which it may not have."""
+    return [*(name for name in await _columns(connection, target) if name != ROW_COLUMN), ROW_COLUMN]
+
+
+async def _columns(connection: PgConnection, target: str) -> list[str]:
     return [row[0] for row in await connection.fetch(_TABLE_COLUMNS, target)]
 
 
@@ -84,7 +89,7 @@ async def unpack(connection: PgConnection, target: str, process_id: str, tenant:
     """Make the temporary table ingestor_kept of all rows that are kept because of the process (a UUID), with
     the columns that the table (an SQL name) has now."""
     await connection.execute(NOTATION)
-    columns = await columns_of_records(connection, target)
+    columns = await _columns(connection, target)
     parts = {
         "target": target,
         "row": ROW_COLUMN,

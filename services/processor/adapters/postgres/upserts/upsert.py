@@ -128,11 +128,10 @@ async def upsert(
     if lineage.in_columns and not undo:
         await connection.execute(_AT_ONCE.format(**parts))
         return False
-    known: list[str] = []
+    names = [ROW_COLUMN]
     if undo:
         await connection.execute(NOTATION)
-        known = await columns_of_records(connection, target)
-    names = [*(name for name in known if name != ROW_COLUMN), ROW_COLUMN]
+        names = await columns_of_records(connection, target)
     parts["old_record"] = record([f"old.{quoted(name)}" for name in names])
     parts["there_record"] = record(
         [lineage.row_number if name == ROW_COLUMN else f"there.{quoted(name)}" for name in names]
