@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SENDS = 4  # messages sent to the queue at the same time
 _feed = cpu_of("delimit")(RecordDelimiter.feed)
+_finish = cpu_of("delimit")(RecordDelimiter.finish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class FileStream:
             if not ended:
                 raise AbortedError("STREAM_INCOMPLETE", "The stream ended before the last piece of the file.")
             assert delimiter is not None, "the end of the file decides about its header"
-            await self._dispatch(delimiter.finish())
+            await self._dispatch(_finish(delimiter))
         finally:
             # A recorded batch that cannot be sent is sent when the ingestion resumes.
             results = await asyncio.gather(*self._sending, return_exceptions=True)
