@@ -197,8 +197,7 @@ def main() -> None:
     file = table
     if options.bad_every:
         file = options.data / f"table-{options.rows}-bad-{options.bad_every}.csv"
-        if not file.exists():
-            write_bad(table, file, options.bad_every)
+        made(file, options.rows, lambda part, _: write_bad(table, part, options.bad_every))
     files = Files(table, file, options.rows, options.bad_every)
     write_pipeline(document, "bench_suite")
     print(f"{table}: {options.rows:,} rows, {megabytes(table.stat().st_size)}", flush=True)

@@ -91,7 +91,7 @@ def write_csv(path: Path, rows: int) -> None:
             csv.write_csv(table, file, options)
 
 
-def made(path: Path, rows: int, write: Callable[[Path, int], None] = write_csv) -> Path:
+def made(path: Path, rows: int, write: Callable[[Path, int], object] = write_csv) -> Path:
     """The file, which is written unless it is there."""
     if not path.exists():
         part = path.with_suffix(".part")

@@ -39,6 +39,7 @@ _SQL = {
     "boolean": "boolean",
 }  # fmt: skip
 Write = Callable[[Path, int], None]
+Convert = Callable[[Path, Path], object]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Shape:
     name: str
     fields: list[dict[str, Any]]
     plain: Write
-    file: Write | None = None  # None: the suite reads the plain file
+    file: Convert | None = None  # of the plain file; None: the suite reads that
     suffix: str = ".csv"
     rows: int = 1_000_000
     bad_every: int = 0  # each so many rows one is bad; 0: none
@@ -77,49 +78,30 @@ def _newlines(path: Path, rows: int) -> None:
         )
 
 
-def _bad(every: int) -> Write:
-    def write(path: Path, rows: int) -> None:
-        good = path.with_suffix(".good")
-        write_csv(good, rows)
-        write_bad(good, path, every)
-        good.unlink()
-
-    return write
+def _bad(every: int) -> Convert:
+    return lambda plain, path: write_bad(plain, path, every)
 
 
-def _gzip(path: Path, rows: int) -> None:
-    plain = path.with_suffix(".plain")
-    write_csv(plain, rows)
+def _gzip(plain: Path, path: Path) -> None:
     with plain.open("rb") as source, gzip.open(path, "wb", compresslevel=6) as file:
         shutil.copyfileobj(source, file, 2**20)
-    plain.unlink()
 
 
-def _parquet(path: Path, rows: int) -> None:
-    plain = path.with_suffix(".plain")
-    write_csv(plain, rows)
+def _parquet(plain: Path, path: Path) -> None:
     parquet.write_table(csv.read_csv(plain), path)
-    plain.unlink()
 
 
-def _other_dialect(path: Path, rows: int) -> None:
+def _other_dialect(plain: Path, path: Path) -> None:
     """Two characters as delimiter, a backslash before quotes, comments."""
-    plain = path.with_suffix(".plain")
-    write_csv(plain, rows)
-    table = csv.read_csv(plain, convert_options=csv.ConvertOptions(column_types=_texts(plain)))
-    plain.unlink()
-    columns = [column.to_pylist() for column in table.columns]
+    texts = csv.ConvertOptions(column_types={one["name"]: pa.string() for one in _MAIN})
+    table = csv.read_csv(plain, convert_options=texts)
     with path.open("w", encoding="utf-8") as file:
         file.write("||".join(table.column_names) + "\n")
+        columns = [column.to_pylist() for column in table.columns]
         for number, (first, name, *rest) in enumerate(zip(*columns, strict=True)):
             if number % 10_000 == 0:
                 file.write("# a comment\n")
             file.write("||".join([first, f'"{name}"', *rest]) + "\n")
-
-
-def _texts(path: Path) -> dict[str, Any]:
-    with path.open("r", encoding="utf-8") as file:
-        return {name.strip('"\n'): pa.string() for name in file.readline().split(",")}
 
 
 _MAIN = pipeline("bench_suite")["schema"]["fields"]
@@ -191,9 +173,9 @@ def measure(client: Client, dsn: str, shape: Shape, folder: Path, rows: int, run
     """Alternate between COPY and the suite, print the medians; what is wrong."""
     plain = made(folder / f"{shape.plain.__name__}-{rows}.csv", rows, shape.plain)
     path = plain
-    if shape.file is not None:
+    if convert := shape.file:
         slug = shape.name.replace(" ", "-").replace("%", "percent")
-        path = made(folder / f"{slug}-{rows}{shape.suffix}", rows, shape.file)
+        path = made(folder / f"{slug}-{rows}{shape.suffix}", rows, lambda part, _: convert(plain, part))
     pipeline_of = document(shape, folder / "shape.json")
     bare, ours, wrong = [], [], []
     for _ in range(runs):
