@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.services.status.adapters.pg_account import Work
-from ingestor.services.status.adapters.pg_rows import FIND_ROWS
+from ingestor.services.status.adapters.pg_rows import find_rows
 from ingestor.services.status.adapters.pg_values import errors_from, errors_json
 from ingestor.services.status.ledger import Outcome, line_at
 from ingestor.services.status.processes import RowState
 
-_REPORTED = "unnest($2::bigint[], $3::jsonb[], $5::bigint[]) AS reported (row_number, errors, line_number)"
+_REPORTED = find_rows(
+    "unnest($2::bigint[], $3::jsonb[], $5::bigint[]) AS n (number, errors, line_number)",
+    ", n.errors AS reported_errors, n.line_number",
+)
 
 # The batches of rows that tell where their rows begin.
 _LINES = """
@@ -25,12 +28,11 @@ WHERE b.process_id = $1 AND b.shift_positions IS NOT NULL AND b.batch_number IN 
 _AT_ONCE = 20
 
 # Sets reported rows that have SUCCEEDED to FAILED: their own records, the counts of their batches and of
-# errors. Returns their number.
+# errors. Returns them.
 _FAIL = f"""
 WITH found AS (
-    SELECT f.row_number, f.batch_number, reported.errors, reported.line_number
-    FROM ({FIND_ROWS}) f JOIN {_REPORTED} ON reported.row_number = f.row_number
-    WHERE f.state = {int(RowState.SUCCEEDED)}),
+    SELECT row_number, batch_number, reported_errors AS errors, line_number
+    FROM ({_REPORTED}) f WHERE state = {int(RowState.SUCCEEDED)}),
 written AS (
     INSERT INTO row_exceptions
         (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
@@ -53,17 +55,15 @@ summed AS (
             example = CASE WHEN excluded.first_row < known.first_row THEN excluded.example
                       ELSE known.example END,
             first_row = least(known.first_row, excluded.first_row))
-SELECT count(*) FROM found
+SELECT row_number FROM found
 """  # noqa: S608
 
 # Keeps the others until the outcomes of their batches arrive.
-_KEEP = f"""
+_KEEP = """
 INSERT INTO displaced_rows (process_id, row_number, tenant, errors)
-SELECT $1, reported.row_number, $4, reported.errors
-FROM {_REPORTED} LEFT JOIN ({FIND_ROWS}) f ON f.row_number = reported.row_number
-WHERE f.state IS DISTINCT FROM {int(RowState.SUCCEEDED)}
+SELECT $1, row_number, $2, errors FROM unnest($3::bigint[], $4::jsonb[]) AS r (row_number, errors)
 ON CONFLICT (process_id, row_number) DO NOTHING
-"""  # noqa: S608
+"""
 
 _TAKE = """
 DELETE FROM displaced_rows WHERE process_id = $1 AND row_number >= $2 AND row_number < $3
@@ -76,12 +76,19 @@ async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
     SUCCEEDED."""
     if not rows:
         return 0
-    numbers = [row.row_number for row in rows]
-    errors = [errors_json([row.error]) for row in rows]
+    errors = {row.row_number: errors_json([row.error]) for row in rows}
+    numbers = list(errors)
     lines = await _lines(work, numbers)
-    arguments = (work.process_id, numbers, errors, work.tenant, [lines.get(number, 0) for number in numbers])
-    await work.connection.execute(_KEEP, *arguments)
-    return int(await work.connection.fetchval(_FAIL, *arguments))
+    found = await work.connection.fetch(
+        _FAIL, work.process_id, numbers, list(errors.values()), work.tenant,
+        [lines.get(number, 0) for number in numbers],
+    )  # fmt: skip
+    failed = {row["row_number"] for row in found}
+    if others := [number for number in numbers if number not in failed]:
+        await work.connection.execute(
+            _KEEP, work.process_id, work.tenant, others, [errors[number] for number in others]
+        )
+    return len(failed)
 
 
 async def _lines(work: Work, numbers: Sequence[int]) -> dict[int, int]:

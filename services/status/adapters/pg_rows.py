@@ -58,20 +58,26 @@ u.state AS run_state, u.first_line AS run_first_line, u.lines AS run_lines, u.er
 u.cells AS run_cells, u.rest AS run_rest, u.rest_size AS run_rest_size, u.repairs_rows AS run_repairs_rows
 """
 
-# State, errors and cells of rows. Rows that were never read are missing. `run` is the first row of the run
-# that says what a row is; then the errors and cells are those of that row.
-FIND_ROWS = f"""
+
+def find_rows(numbers: str = "unnest($2::bigint[]) AS n (number)", more: str = "") -> str:
+    """The query for state, errors and cells of rows of process $1. Rows that were never read are missing.
+    `numbers` is where the row numbers stand, as n.number; `more` are other columns of n, each after a comma:
+    a join with the result would go through all rows for each."""
+    return f"""
 SELECT n.number AS row_number, b.batch_number, coalesce(e.state, u.state, b.default_state) AS state,
        coalesce(e.errors, u.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)
            AS errors,
-       coalesce(e.cells, u.cells, '{{}}') AS cells
-FROM unnest($2::bigint[]) AS n (number)
+       coalesce(e.cells, u.cells, '{{}}') AS cells{more}
+FROM {numbers}
 CROSS JOIN LATERAL (
     SELECT * FROM batches WHERE process_id = $1 AND first_row <= n.number ORDER BY first_row DESC LIMIT 1) b
 LEFT JOIN row_exceptions e ON e.process_id = $1 AND e.row_number = n.number
 {RUN_OF_ROW.format(row="n.number")}
 WHERE n.number < b.first_row + b.row_count AND b.processed_at IS NOT NULL
 """  # noqa: S608
+
+
+FIND_ROWS = find_rows()
 
 # Many records by one statement: COPY into tables with row-level security is only for their owner.
 _INSERT_ROWS = """

@@ -11,7 +11,7 @@ import asyncpg
 
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.runs import packed
-from ingestor.services.status.adapters import pg_repair
+from ingestor.services.status.adapters import pg_displaced, pg_repair
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_rows import BY_KEY, FIND_ROWS
 from ingestor.services.status.adapters.reading import pg_filtered_rows, pg_own_rows, pg_row_pages
@@ -68,6 +68,31 @@ def records(plan: dict[str, Any]) -> int:
         found = round(read * plan["Actual Loops"])
         assert plan["Node Type"] in ("Index Scan", "Index Only Scan"), plan
     return found + sum(map(records, plan.get("Plans", ())))
+
+
+def reported(plan: dict[str, Any]) -> int:
+    """How many rows that were handed to a statement it has gone through."""
+    mine = round(plan["Actual Rows"] * plan["Actual Loops"]) if plan["Node Type"] == "Function Scan" else 0
+    return mine + sum(map(reported, plan.get("Plans", ())))
+
+
+async def test_displaced_rows_are_not_gone_through_for_each(pool_of: OpenPool) -> None:
+    pool, process, rows = await pool_of("status"), str(uuid.uuid4()), 1_000
+    ledger = PgLedger(pool)
+    await ledger.start(Info(process, "default", "u", "a.csv", 9, "", 0))
+    await ledger.record(
+        process, Outcome(Batch(1, 1, rows, 1, 1, 2), RowState.SUCCEEDED, rows, 0, 0), None, []
+    )
+    errors = '[["primary-key", "id", "it is there", "7"]]'
+    numbers = list(range(1, rows + 1))
+    async with pool.beginning(BY_KEY).transaction() as connection:
+        text = await connection.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {pg_displaced._FAIL}",
+            process, numbers, [errors] * rows, "default", numbers,
+        )  # fmt: skip
+        failed = "SELECT count(*) FROM row_exceptions WHERE process_id = $1"
+        assert await connection.fetchval(failed, process) == rows
+    assert reported(json.loads(text)[0]["Plan"]) == 2 * rows  # the rows, and the errors of each
 
 
 async def test_what_is_read_does_not_grow_with_the_ledger(pool_of: OpenPool) -> None:

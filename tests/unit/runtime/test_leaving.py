@@ -69,9 +69,7 @@ async def running(calls: Calls, **changes: Any) -> AsyncIterator[tuple[RunningSe
 
     async with (
         host(settings, bootstrap, CollectorRegistry()) as service,
-        grpc.aio.insecure_channel(
-            f"127.0.0.1:{service.port}", options=[("grpc.enable_retries", 0)]
-        ) as channel,
+        grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel,
     ):
         yield service, channel
 
