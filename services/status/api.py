@@ -39,7 +39,7 @@ from ingestor.wire import (
 
 Context = Any
 E = TypeVar("E", bound=Enum)
-_REPORT_PIECE = 256 * 1024
+_REPORT_PIECE = 1024 * 1024
 _MAX_LOOK_UP = 100_000
 _PROCESSED: dict[int, bool | None] = {
     status_pb2.BATCH_STATE_UNSPECIFIED: None,

@@ -32,22 +32,12 @@ class CsvReportWriter(ReportWriter):
             return b""
         numbers, lines = number_texts(rows.numbers), number_texts(rows.lines)
         codes, names, values, messages = map(fields, reasons(rows))
-        if self._with_state or not self._width:
-            columns = [_of_file(rows, self._width)] if self._width else []
-            columns += (numbers, lines)
-            if self._with_state:
-                columns.append([STATE_NAMES[state] for state in rows.states])
-            columns += (codes, names, values, messages)
-            return ("\r\n".join(map(",".join, zip(*columns, strict=True))) + "\r\n").encode()
-        # Most reports, in less time.
-        return "".join(
-            [
-                f"{cells},{number},{line},{code},{name},{value},{message}\r\n"
-                for cells, number, line, code, name, value, message in zip(
-                    _of_file(rows, self._width), numbers, lines, codes, names, values, messages, strict=True
-                )
-            ]
-        ).encode()
+        columns = [_of_file(rows, self._width)] if self._width else []
+        columns += (numbers, lines)
+        if self._with_state:
+            columns.append([STATE_NAMES[state] for state in rows.states])
+        columns += (codes, names, values, messages)
+        return ("\r\n".join(map(",".join, zip(*columns, strict=True))) + "\r\n").encode()
 
     def end(self, notices: Sequence[Notice]) -> bytes:
         return b""
