@@ -60,7 +60,7 @@ async def audit(world: World, people: People) -> Findings:
     )
     known: dict[str, AsyncProcess] = {}
     async with AsyncExitStack() as stack:
-        for token in (None, world.flood) if world.flood else (None,):
+        for token in (None, world.flood):
             client = AsyncClient(f"127.0.0.1:{world.port}", patience=60, token=token)
             await stack.enter_async_context(client)
             await _settle(client, findings)

@@ -58,7 +58,7 @@ class World:
     gateway: str = ""  # where clients call it
     facts: Mapping[str, Any] = field(default_factory=dict)
     people: People | None = None  # who work in it
-    flood: str = ""  # the key of a second tenant, once there is one
+    flood: str = ""  # the key of a second tenant
 
     @property
     def fail_points(self) -> Path:
@@ -87,14 +87,12 @@ class World:
         if self.own:
             self.dsn = self.facts["database_url"]
 
-    async def key_of_flood(self) -> str:
-        """An API key of a second tenant, which is made at first. Raises SuiteError."""
-        if not self.flood:
-            done = await self._ingestor("admin", "tenants", "create", "flood", "--key", "--json")
-            if done.returncode != 0:
-                raise SuiteError(f"no tenant: {done.stderr[-500:]}")
-            self.flood = json.loads(done.stdout)["token"]
-        return self.flood
+    async def add_tenant(self) -> None:
+        """Make the second tenant. Raises SuiteError."""
+        done = await self._ingestor("admin", "tenants", "create", "flood", "--key", "--json")
+        if done.returncode != 0:
+            raise SuiteError(f"no tenant: {done.stderr[-500:]}")
+        self.flood = json.loads(done.stdout)["token"]
 
     async def down(self) -> None:
         """Stop the suite."""
@@ -272,6 +270,7 @@ async def world(
         made.environment = environment
         await made.up()
         stack.push_async_callback(made.down)
+        await made.add_tenant()
         made.to_gateway = TcpLink("127.0.0.1", made.port)
         made.gateway = f"127.0.0.1:{await made.to_gateway.start()}"
         stack.push_async_callback(made.to_gateway.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -55,7 +56,14 @@ class SliceRecords:
         """Cells of the bytes of a record that is neither broken nor blank."""
         if self._quote not in content:
             return tuple(content.split(self._delimiter))
-        cells = next(read_exact(content, self._dialect, limits=self._limits)).cells
+        try:  # it takes a fiftieth of the time
+            [texts] = csv.reader(
+                [content.decode("latin-1")], delimiter=self._dialect.delimiter,
+                quotechar=self._dialect.quote, strict=True,
+            )  # fmt: skip
+            return tuple([text.encode("latin-1") for text in texts])
+        except csv.Error:  # a cell of more than csv.field_size_limit()
+            cells = next(read_exact(content, self._dialect, limits=self._limits)).cells
         assert cells is not None, "the scan found the record whole"
         return cells
 

@@ -22,8 +22,7 @@ async def _flood(world: World, draw: random.Random) -> Sequence[Promise]:
     """A second tenant sends one file after the other, many at once, and somebody of the first one small files
     meanwhile."""
     people = _people(world)
-    token = await world.key_of_flood()
-    async with people.client(token) as crowd:
+    async with people.client(world.flood) as crowd:
         await people.prepare(crowd)
         over = asyncio.Event()
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.parsers.slice_records import MAX_TEXT_CHARACTERS
+from ingestor.tabular.parsers.slice_records import MAX_TEXT_CHARACTERS, SliceRecords
 from ingestor.tabular.records.exact import read_exact
+from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.syntax import BrokenKind, Dialect
 from ingestor.tabular.text_table import TextTable
 from tests.unit.tabular.tables import COMMA
@@ -229,3 +230,20 @@ def test_where_pyarrow_disagrees_with_the_scan_the_exact_reader_reads(fault: obj
     assert rows_of(read) == rows_of(honest) == [("a", "b\nc"), ("e", "f"), ("g", "")]
     assert read.rejected == honest.rejected
     assert read.row_index.tolist() == honest.row_index.tolist() == [0, 3, 4]
+
+
+TEXTS = st.text(st.sampled_from(",;\"\r\n'\\ aé\x00")).map(str.encode)
+BYTES = st.lists(TEXTS | st.binary(max_size=3), min_size=2)
+
+
+@given(cells=BYTES, delimiter=st.sampled_from([",", ";", "\t"]))
+@example(cells=[b"x" * (csv.field_size_limit() + 1), b"a\nb"], delimiter=",")
+def test_cells_of_one_record_are_those_of_the_exact_reader(cells: list[bytes], delimiter: str) -> None:
+    dialect = Dialect(delimiter, '"')
+    content = delimiter.encode().join(b'"' + cell.replace(b'"', b'""') + b'"' for cell in cells)
+    limits = Limits(max_record_bytes=2**20)
+    scan = scan_records(content, dialect, final=True, limits=limits)
+    records = SliceRecords(content, scan, dialect, limits, 1, 1, None)
+    assert records.cells(content) == tuple(cells)
+    [exact] = read_exact(content, dialect, limits=limits)
+    assert exact.cells == tuple(cells)
