@@ -197,9 +197,9 @@ class RowLoader(Protocol):
         """Load the rows and set the marker of the batch, in one transaction if the sink can take part in it,
         else such that a second call for the same batch changes nothing. Rows that the sink refuses are left
         out and passed to `conclude`; its outcome goes into the marker, with the rows of other batches that
-        were displaced. If the marker exists, load nothing and return its outcome. A batch of an undone
-        process is not loaded and becomes UNPROCESSED; of a batch of a removed process nothing is loaded, kept
-        or reported.
+        were displaced, and without the lines of rows where none can be. If the marker exists, load nothing
+        and return its outcome. A batch of an undone process is not loaded and becomes UNPROCESSED; of a batch
+        of a removed process nothing is loaded, kept or reported.
 
         Rows of a repair are loaded as rows of the repaired process, each at most once, however many repairs
         load it at the same time.

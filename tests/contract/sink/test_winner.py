@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from ingestor.runtime.errors import TransientError
 from ingestor.services.processor.adapters import table_locks
 from ingestor.services.processor.adapters.postgres.sink import PgSink
-from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange, outcome_of
 from ingestor.services.processor.ports import GoodRows, Refused, Table
 from tests.contract.sink.batches import concluding, good, key, new_process
 from tests.examples import examples
@@ -291,6 +291,25 @@ async def test_the_first_row_wins_by_the_primary_key_unless_another_key_of_it_is
     assert [tuple(row) for row in found] == [
         (1, "early 1"), (2, "early 2"), (3, "late 3"), (4, "late 4"), (5, "late 5"), (100, "x")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"), [({"primary_key": ("id",)}, True), ({"unique": (("name",),)}, True), ({}, False)]
+)
+async def test_lines_of_rows_are_told_only_where_rows_may_be_displaced(
+    pool: PgPool, keys: dict[str, Any], told: bool
+) -> None:
+    """For each row of a file whose records have several lines there may be one."""
+    table = Table(
+        "public", "lines_of_rows", (("id", "bigint"), ("name", "text")), **{"primary_key": ()} | keys
+    )
+    sink, lines, process = PgSink(pool), ((0, 1), (2, 3)), new_process()
+    for number in (1, 2):  # the second batch knows the table
+        of = key(number, process=process)
+        rows = good(of, [(3 * number + at, f"{number} {at}") for at in range(3)], table)
+        applied = await sink.load(of, rows, lambda refused, of=of: outcome_of(of, (), lines=lines))  # type: ignore[misc]
+        assert applied.outcome is not None
+        assert applied.outcome.lines == (lines if told else None)
 
 
 async def test_a_row_displaces_none_of_its_own_batch(pool: PgPool) -> None:

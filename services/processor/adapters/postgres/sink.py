@@ -18,6 +18,7 @@ from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.binary.encoded import Encoded, encoded, takes_binary
 from ingestor.services.processor.adapters.postgres.columns.facts import columns_of
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
+from ingestor.services.processor.adapters.postgres.first_row import append_keys
 from ingestor.services.processor.adapters.postgres.left_out import left_out_notices
 from ingestor.services.processor.adapters.postgres.lineage import (
     Place,
@@ -71,13 +72,14 @@ _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An existing table: how rows get into it, how they are fitted to its columns, and whether these read the
-    binary form."""
+    """An existing table: how rows get into it, how they are fitted to its columns, whether these read the
+    binary form, and whether appended rows may displace others."""
 
     version: str  # of its definition and rights
     way: Way
     fitting: Fitting
     binary: bool
+    displaces: bool
 
 
 class _UnexplainedError(SinkRefusedError):
@@ -154,6 +156,8 @@ class PgSink(PgMarkers, Sink):
             else:
                 refused = await load(rows)
             outcome = conclude(refused)
+            if not target.displaces:  # then nobody asks for the lines, of which each row may have one
+                outcome = replace(outcome, lines=None)
             if notices:
                 outcome = replace(outcome, notices=(*outcome.notices, *notices))
             if displaced:
@@ -182,7 +186,10 @@ class PgSink(PgMarkers, Sink):
         if known and known.version == await version_of(connection, name):
             return known
         way, fitting, binary = await self._made(connection, table, key)
-        return Target(await version_of(connection, name), way, fitting, binary)
+        columns = [column for column, _ in table.columns]
+        keys = await append_keys(connection, name, columns, in_columns=way.in_columns)
+        displaces = not table.upsert and keys.deciding is not None
+        return Target(await version_of(connection, name), way, fitting, binary, displaces)
 
     async def _made(self, connection: PgConnection, table: Table, key: BatchKey) -> tuple[Way, Fitting, bool]:
         name = sql_name(table)
