@@ -186,8 +186,8 @@ def _text(column: AnyArray) -> AnyArray:
     if types.is_timestamp(kind):
         zone = "" if kind.tz is None else "Z"  # Parquet stores values with a zone in UTC
         if kind.unit != "ns":
-            moments = column.cast(pa.timestamp("us", kind.tz and "UTC"))
-            return pc.strftime(moments, f"%Y-%m-%dT%H:%M:%S{zone}")
+            texts = _moment_text(column.cast(pa.timestamp("us")))
+            return pc.binary_join_element_wise(texts, zone, "") if zone else texts
         return _each(lambda number: f"{np.datetime64(number, 'ns')}{zone}", column)
     if types.is_time(kind):
         size = _PER_UNIT[kind.unit]
@@ -204,7 +204,28 @@ def _text(column: AnyArray) -> AnyArray:
             repr(float(str(value))) if there else None for value, there in zip(shortest, valid, strict=True)
         ]
         return pa.array(texts, pa.string())
+    if types.is_float64(kind):
+        return _float_text(column)
     return pa.array([_value(value) for value in column.to_pylist()], pa.string())
+
+
+def _moment_text(moments: AnyArray) -> AnyArray:
+    """Moments without a zone in ISO 8601, in a tenth of the time of strftime."""
+    return pc.replace_substring(moments.cast(pa.string()), " ", "T")
+
+
+def _float_text(column: AnyArray) -> AnyArray:
+    """Floats as Python writes them: the fewest digits that mean the same float."""
+    texts = column.cast(pa.string())
+    whole = pc.equal(pc.trunc(column), column)
+    texts = pc.if_else(whole, pc.binary_join_element_wise(texts, ".0", ""), texts)
+    size = pc.abs(column)
+    # Others have exponents, or none in Arrow's text.
+    alike = pc.or_(pc.equal(size, 0), pc.and_(pc.greater_equal(size, 1e-4), pc.less(size, 1e9)))
+    odd = pc.invert(pc.fill_null(alike, fill_value=True))
+    if not pc.any(odd).as_py():
+        return texts
+    return pc.replace_with_mask(texts, odd, pa.array(map(repr, column.filter(odd).to_pylist()), pa.string()))
 
 
 def _words(batch: Any, texts: Sequence[AnyArray]) -> dict[int, Int64s]:
@@ -229,7 +250,7 @@ def _wide_text(microseconds: AnyArray, nanoseconds: AnyArray) -> AnyArray:
     nanos = pc.fill_null(nanoseconds.cast(pa.int64()), 0).to_numpy()
     with np.errstate(over="ignore"):
         last = pa.array(nanos - micros * 1000)
-    texts = pc.strftime(microseconds, "%Y-%m-%dT%H:%M:%S")
+    texts = _moment_text(microseconds)
     digits = pc.utf8_lpad(last.cast(pa.string()), 3, "0")
     return pc.if_else(pc.equal(last, 0), texts, pc.binary_join_element_wise(texts, digits, ""))
 

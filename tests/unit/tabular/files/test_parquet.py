@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.options import ReadOptions
@@ -46,6 +49,10 @@ ARRAYS: list[tuple[Any, list[str | None]]] = [
     (pa.array([date(2024, 2, 29), None]), ["2024-02-29", None]),
     (pa.array([1.1, 16_777_216, None], pa.float32()), ["1.1", "16777216.0", None]),
     (pa.array([0.1, 1e22, None]), ["0.1", "1e+22", None]),
+    (pa.array([None, -1, 1_500], pa.timestamp("ms", "Europe/Berlin")),
+     [None, "1969-12-31T23:59:59.999000Z", "1970-01-01T00:00:01.500000Z"]),
+    (pa.array([253_402_300_800_000_000, -62_167_219_200_000_000], pa.timestamp("us")),
+     ["10000-01-01T00:00:00.000000", "0000-01-01T00:00:00.000000"]),
     (pa.array([[1.5, None], [], None]), ["[1.5,null]", "[]", None]),
     (pa.array([{"a": 1, "b": b"\x01", "c": "é"}, None]), [r'{"a":1,"b":"\\x01","c":"é"}', None]),
     (pa.array([[{"t": 1_501, "d": Decimal("1.50")}]],
@@ -62,6 +69,16 @@ def test_types_as_text(array: Any, texts: list[str | None]) -> None:
     if not pa.types.is_dictionary(array.type):
         twice = pa.table({"x": pa.concat_arrays([array] * 7_000)})
         assert read(twice)[0] == texts * 7_000
+
+
+DECIMALS = st.decimals(-(10**12), 10**12, places=6).map(float)
+
+
+@given(st.lists(st.none() | st.floats() | DECIMALS | st.integers(-(10**18), 10**18).map(float)))
+@example([1e9, 1e9 - 0.1, 1e-4, 9.999999e-5, -0.0, 1e15, 1e16, 1e17, math.nan, -math.inf])
+def test_floats_are_written_as_python_does(numbers: list[float | None]) -> None:
+    texts = [None if number is None else repr(number) for number in numbers]
+    assert read(pa.table({"x": pa.array(numbers, pa.float64())})) == [texts]
 
 
 def test_int96_keeps_its_years_and_its_nanoseconds() -> None:
