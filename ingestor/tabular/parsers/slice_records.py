@@ -56,7 +56,7 @@ class SliceRecords:
         """Cells of the bytes of a record that is neither broken nor blank."""
         if self._quote not in content:
             return tuple(content.split(self._delimiter))
-        try:  # it takes a fiftieth of the time
+        try:  # it takes a tenth of the time
             [texts] = csv.reader(
                 [content.decode("latin-1")], delimiter=self._dialect.delimiter,
                 quotechar=self._dialect.quote, strict=True,
