@@ -307,8 +307,6 @@ def _json(value: Any) -> str:
 def _value(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, float):
-        return repr(value)
     if isinstance(value, bytes):
         return f"\\x{value.hex()}"
     if isinstance(value, Decimal):

@@ -186,9 +186,11 @@ class PgSink(PgMarkers, Sink):
         if known and known.version == await version_of(connection, name):
             return known
         way, fitting, binary = await self._made(connection, table, key)
-        columns = [column for column, _ in table.columns]
-        keys = await append_keys(connection, name, columns, in_columns=way.in_columns)
-        displaces = not table.upsert and keys.deciding is not None
+        displaces = False
+        if not table.upsert:
+            columns = [column for column, _ in table.columns]
+            keys = await append_keys(connection, name, columns, in_columns=way.in_columns)
+            displaces = keys.deciding is not None
         return Target(await version_of(connection, name), way, fitting, binary, displaces)
 
     async def _made(self, connection: PgConnection, table: Table, key: BatchKey) -> tuple[Way, Fitting, bool]:
