@@ -123,6 +123,8 @@ def _labelled(
             same = len(wanted & {label.strip().lower() for label in joined})
             if (same > least or same == len(wanted)) and (best is None or (same, -rows, -index) > best):
                 best = same, -rows, -index
+        if best is not None and best[:2] == (len(wanted), -1):
+            break  # none can be better
     if best is None:
         return None
     same, rows, index = best[0], -best[1], -best[2]

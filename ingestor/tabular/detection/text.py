@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
+from ingestor.tabular.records.quick_text import quick_lines, quick_records
 from ingestor.tabular.records.quoted_line import quoted_line
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -33,8 +35,7 @@ class Form:
         return self.delimiter == " " and self.skip_blanks
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record: where it starts, and its cells."""
 
     line: int
@@ -52,11 +53,29 @@ class Record:
 
 def is_blank(record: Record) -> bool:
     """Whether a record holds no more than blanks."""
-    return record.cells is not None and not any(cell.strip() for cell in record.cells)
+    return record.cells is not None and not "".join(record.cells).strip()
 
 
 def split(text: str, form: Form, *, most: int = 1_000_000, first_line: int = 0) -> list[Record]:
     """The first records of a text, at most `most`."""
+    return _split_quickly(text, form, most, first_line) or _split(text, form, most, first_line)
+
+
+def _split_quickly(text: str, form: Form, most: int, first_line: int) -> list[Record] | None:
+    """As `split`, where all records are lines; None where that takes a closer look."""
+    if len(form.delimiter) != 1 or form.escape or form.comment or form.skip_blanks:
+        return None
+    lines = quick_lines(text, most)
+    rows = None if lines is None else quick_records(lines, form.delimiter, form.quote)
+    if lines is None or rows is None:
+        return None
+    return [
+        Record(line, text, tuple(cells))
+        for line, (text, cells) in enumerate(zip(lines, rows, strict=True), first_line)
+    ]
+
+
+def _split(text: str, form: Form, most: int, first_line: int) -> list[Record]:
     records: list[Record] = []
     at, line, size = 0, first_line, len(text)
     while at < size and len(records) < most:

@@ -10,7 +10,8 @@ from ingestor.outcomes import Notice, quoted
 from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.records.header import HeaderError, HeaderShape, column_names, numbered
-from ingestor.tabular.records.text_records import Record, RecordReader
+from ingestor.tabular.records.quick_text import quick_lines, quick_records
+from ingestor.tabular.records.text_records import RecordReader
 
 _LISTED = 20  # columns that a message names
 Row = Sequence[str | None]
@@ -88,19 +89,35 @@ def _renamed(labels: Sequence[str], options: ReadOptions) -> tuple[Notice, ...]:
     return (Notice("labels-renamed", message),)
 
 
-def _records(text: str, whole: bool, options: ReadOptions) -> list[Record]:
-    """The records after the skipped lines, without blank ones and comments."""
-    reader = RecordReader(iter((text,)), options, DEFAULT_LIMITS)
-    for _ in range(options.skip_lines):
-        reader.skip_line()
-    records = list(reader.records())
+def _records(text: str, whole: bool, options: ReadOptions) -> list[Row | None]:
+    """The cells of the records after the skipped lines, without blank ones and comments; None for a broken
+    one."""
+    records = _quick_records(text, options)
+    if records is None:
+        reader = RecordReader(iter((text,)), options, DEFAULT_LIMITS)
+        for _ in range(options.skip_lines):
+            reader.skip_line()
+        records = [() if record.kind == "comment-row" else record.cells for record in reader.records()]
     if not whole and len(records) > 1:
         records.pop()
-    return [record for record in records if record.kind != "comment-row" and record.cells != ()]
+    return [cells for cells in records if cells is None or cells]
 
 
-def _rows(records: Sequence[Record]) -> list[Row]:
-    return [record.cells for record in records if record.cells is not None]
+def _quick_records(text: str, options: ReadOptions) -> list[Row | None] | None:
+    """As a RecordReader has them, where all records are lines; None where that takes a closer look. An empty
+    cell is "" whatever the options say."""
+    if options.escape_char or options.comment_char or options.skip_initial_space or not options.double_quote:
+        return None
+    delimiter, quote = options.delimiter or ",", options.quote if options.quoting else ""
+    lines = quick_lines(text, len(text))
+    if lines is None or len(delimiter) != 1:
+        return None
+    found = quick_records(lines[options.skip_lines :], delimiter, quote)
+    return None if found is None else list(found)
+
+
+def _rows(records: Sequence[Row | None]) -> list[Row]:
+    return [cells for cells in records if cells is not None]
 
 
 def _dropped(rows: Sequence[Row], width: int) -> dict[str, Found]:
