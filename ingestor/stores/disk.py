@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -78,6 +79,9 @@ class DiskFileStore(FileStore, BoundedStore):
             while view:
                 written = os.pwrite(descriptor, view, position)
                 view, position = view[written:], position + written
+            # Has the system begin to write, so that `seal` need not wait for all of the file at once.
+            if sys.platform == "linux":
+                os.posix_fadvise(descriptor, offset, len(data), os.POSIX_FADV_DONTNEED)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StoreFullError(path.name) from error

@@ -38,8 +38,9 @@ class Ingestions(Protocol):
         """Store an ingestion, ANNOUNCED, unless it exists. Returns the stored one."""
         ...
 
-    async def set_content(self, process_id: str, content: Content) -> None:
-        """Store the content of an ANNOUNCED ingestion and open it."""
+    async def set_content(self, process_id: str, content: Content) -> Ingestion | None:
+        """Store the content of an ANNOUNCED ingestion and open it. Returns the ingestion; None when it was
+        not announced."""
         ...
 
     async def get(self, process_id: str) -> Ingestion | None:

@@ -169,8 +169,8 @@ class OrchestratorService:
                 return IngestionState.STOPPED, 0
             paused = progress.state == "PAUSED"
         if content is not None and ingestion.state is IngestionState.ANNOUNCED:
-            await self._ingestions.set_content(file.process_id, content)
-            ingestion = await self._get(file.process_id)
+            opened = await self._ingestions.set_content(file.process_id, content)
+            ingestion = opened or await self._get(file.process_id)
         if paused and ingestion.state is IngestionState.OPEN:
             raise paused_error()
         return ingestion.state, await self._resume_offset(ingestion)
@@ -199,8 +199,12 @@ class OrchestratorService:
         return IngestionState.STOPPED
 
     async def _resume_offset(self, ingestion: Ingestion) -> int:
-        last = await self._ingestions.last_batch(ingestion.file.process_id)
-        return position_after(ingestion.layout, last).offset
+        return position_after(ingestion.layout, await self._last_batch(ingestion)).offset
+
+    async def _last_batch(self, ingestion: Ingestion) -> Batch | None:
+        if ingestion.layout is None:  # batches are recorded after the header
+            return None
+        return await self._ingestions.last_batch(ingestion.file.process_id)
 
     async def ingest(self, process_id: str, chunks: AsyncIterator[Chunk]) -> Result:
         """Read a file from its resume offset; record, compress and send its batches. Returns when all batches
@@ -210,11 +214,10 @@ class OrchestratorService:
         FailedPreconditionError (WRONG_OFFSET) with `resume_offset`; UnavailableError when the service
         stops. Recorded batches are kept after any error, and begin() returns where to resume.
         """
-        ingestion = await self._get(process_id)
-        spans.note(process_id=process_id, tenant=ingestion.file.tenant)
         try:
             async with self._ingestions.hold(process_id):
-                ingestion = await self._get(process_id)  # again, now that nobody else can change it
+                ingestion = await self._get(process_id)
+                spans.note(process_id=process_id, tenant=ingestion.file.tenant)
                 if ingestion.state is IngestionState.ANNOUNCED:
                     raise FailedPreconditionError(
                         "CONTENT_UNKNOWN",
@@ -229,9 +232,9 @@ class OrchestratorService:
     async def _ingest(self, ingestion: Ingestion, chunks: AsyncIterator[Chunk]) -> Result:
         process_id = ingestion.file.process_id
         try:
-            await self._send_unsent(ingestion)
-            last = await self._ingestions.last_batch(process_id)
-            position = position_after(ingestion.layout, last)
+            if ingestion.layout is not None:
+                await self._send_unsent(ingestion)
+            position = position_after(ingestion.layout, await self._last_batch(ingestion))
             async with self.flight(ingestion.file, position.number - 1) as flight:
                 rows, batches = await FileStream(self, ingestion, position, flight).read(chunks)
             await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
@@ -250,8 +253,7 @@ class OrchestratorService:
         return await self._result(await self._get(process_id))
 
     async def _result(self, ingestion: Ingestion) -> Result:
-        last = await self._ingestions.last_batch(ingestion.file.process_id)
-        after = position_after(ingestion.layout, last)
+        after = position_after(ingestion.layout, await self._last_batch(ingestion))
         return Result(ingestion.state, after.row - 1, after.number - 1)
 
     async def _get(self, process_id: str) -> Ingestion:

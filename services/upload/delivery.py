@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from ingestor.access import scope
+from ingestor.access.authenticator import Remembered
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import (
     AbortedError,
@@ -47,6 +49,7 @@ _PAUSED_SECONDS = 10.0  # at most, between two looks whether a paused process ha
 _WANTED_SECONDS = 1.0  # between two questions whether a file that is converted is still wanted
 _CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 2.0  # to find deliveries that other instances added or that are due again
+_LABELS_SECONDS = 60.0  # a version of a pipeline does not change
 
 
 # What passes by itself, or when an operator does something.
@@ -101,6 +104,8 @@ class DeliveryWorker:
         self._news = new_delivery
         self._running: set[asyncio.Task[None]] = set()
         self._converting: dict[str, str] = {}  # tenants by the processes whose files are converted
+        self._conversions_at = 0.0  # when to look for conversions next, on the monotonic clock
+        self._labels_of = Remembered[tuple[str, str, int], tuple[str, ...]](_LABELS_SECONDS, time.monotonic)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set, then release every lease."""
@@ -115,7 +120,11 @@ class DeliveryWorker:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _start_due(self) -> None:
-        for converts in (False, True):
+        # A new file is taken as one that needs no conversion: it turns out then whether that is so.
+        looks_for_conversions = time.monotonic() >= self._conversions_at
+        if looks_for_conversions:
+            self._conversions_at = time.monotonic() + _LOOK_SECONDS
+        for converts in (False, True) if looks_for_conversions else (False,):
             while (of_idle := self._places(self._count(converts))) is not None:
                 now = self._clock.now()
                 try:
@@ -200,7 +209,7 @@ class DeliveryWorker:
             log.error("delivery failed", again_in=wait.total_seconds(), exc_info=error)
             await self._failed(delivery, error, wait)
         finally:
-            self._converting.pop(delivery.process_id, None)
+            self._free_conversion(delivery)
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
             delivering.end()
@@ -209,7 +218,12 @@ class DeliveryWorker:
         """The labels that the pipeline reads, which help to find the header."""
         if not delivery.pipeline or delivery.repair:
             return ()
-        return (await self._pipelines.find(delivery.pipeline, delivery.pipeline_version)).labels
+        name, version = delivery.pipeline, delivery.pipeline_version
+
+        async def ask() -> tuple[str, ...]:
+            return (await self._pipelines.find(name, version)).labels
+
+        return await self._labels_of.get((delivery.upload.tenant, name, version), ask)
 
     async def _failed(self, delivery: Delivery, error: Exception, wait: timedelta) -> None:
         """Try again later, or give the delivery up."""
@@ -274,7 +288,11 @@ class DeliveryWorker:
                     delivery, self._converter.convert(upload, dialect, repaired, labels)
                 )
         finally:
-            self._converting.pop(delivery.process_id, None)
+            self._free_conversion(delivery)
+
+    def _free_conversion(self, delivery: Delivery) -> None:
+        if self._converting.pop(delivery.process_id, None) is not None:
+            self._conversions_at = 0.0  # its place is for the next one
 
     async def _while_wanted(self, delivery: Delivery, converting: Coroutine[Any, Any, Content]) -> Content:
         """What a conversion makes; ends it as soon as the process has ended, and raises _UnwantedError."""

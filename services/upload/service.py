@@ -237,19 +237,24 @@ class UploadService:
     @asynccontextmanager
     async def _writing(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
         """The open upload, with this instance as its only writer here."""
+        async with self._held(upload_id) as (upload, running):
+            _check_open(upload)
+            yield upload, running
+
+    @asynccontextmanager
+    async def _held(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
+        """An upload, with this instance as its only writer here."""
         key = (tenant(), upload_id)
+        upload = None
         if key not in self._running:
-            await self.get(upload_id)  # nothing is remembered of what does not exist
+            upload = await self.get(upload_id)  # nothing is remembered of what does not exist
+        if key in self._running:
+            upload = None  # somebody may have changed it meanwhile
         running = self._running.setdefault(key, _Running())
         self._running.move_to_end(key)
         try:
             async with running.lock:
-                upload = await self.get(upload_id)
-                if upload.state is not UploadState.OPEN:
-                    raise FailedPreconditionError(
-                        f"UPLOAD_{upload.state.name}", f"The upload is {upload.state.value}."
-                    )
-                yield upload, running
+                yield upload or await self.get(upload_id), running
         finally:
             if len(self._running) > _MOST_HASHES:  # those that are in use are as many as calls at most
                 idle = (known for known, other in self._running.items() if not other.lock.locked())
@@ -318,16 +323,16 @@ class UploadService:
             raise wrong("pipeline", "must be empty: a repair uses the pipeline of the repaired process")
         if len(sha256) not in (0, 32):
             raise wrong("sha256", "must have 32 bytes")
-        upload = await self.get(upload_id)
-        if upload.state is UploadState.COMPLETED and upload.process_id:
-            return upload.process_id
-        await self._quotas.check_rows()
-        if await self._room() == 0:
-            raise _store_full(
-                "The disk has only its reserve left, which is for processes that run. The file is kept; "
-                "complete the upload when there is space."
-            )
-        async with self._writing(upload_id) as (upload, running):
+        async with self._held(upload_id) as (upload, running):
+            if upload.state is UploadState.COMPLETED and upload.process_id:
+                return upload.process_id
+            await self._quotas.check_rows()
+            if await self._room() == 0:
+                raise _store_full(
+                    "The disk has only its reserve left, which is for processes that run. The file is kept; "
+                    "complete the upload when there is space."
+                )
+            _check_open(upload)
             size = upload.committed_size
             if (received := running.received(upload)) > size:  # the client has said that more would follow
                 running.waiting = 0
@@ -473,6 +478,12 @@ async def _file_errors(upload: Upload) -> AsyncIterator[None]:
 
 def _store_full(message: str) -> ResourceExhaustedError:
     return ResourceExhaustedError("STORE_FULL", message)
+
+
+def _check_open(upload: Upload) -> None:
+    """Raises FailedPreconditionError."""
+    if upload.state is not UploadState.OPEN:
+        raise FailedPreconditionError(f"UPLOAD_{upload.state.name}", f"The upload is {upload.state.value}.")
 
 
 def _wrong_offset(committed: int) -> FailedPreconditionError:

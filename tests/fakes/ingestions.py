@@ -45,9 +45,11 @@ class MemoryIngestions(Ingestions):
             raise NotFoundError("PROCESS_NOT_FOUND", f"Process {file.process_id} does not exist.")
         return found
 
-    async def set_content(self, process_id: str, content: Content) -> None:
-        if self.ingestions[process_id].state is IngestionState.ANNOUNCED:
-            self._change(process_id, content=content, state=IngestionState.OPEN)
+    async def set_content(self, process_id: str, content: Content) -> Ingestion | None:
+        if self.ingestions[process_id].state is not IngestionState.ANNOUNCED:
+            return None
+        self._change(process_id, content=content, state=IngestionState.OPEN)
+        return self.ingestions[process_id]
 
     async def get(self, process_id: str) -> Ingestion | None:
         found = self.ingestions.get(process_id)

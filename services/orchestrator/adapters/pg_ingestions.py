@@ -52,7 +52,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 _SET_CONTENT = """
 UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, dialect = $5, notices = $6,
        state = 'open'
-WHERE process_id = $1 AND state = 'announced'
+WHERE process_id = $1 AND state = 'announced' RETURNING *
 """
 
 # Counts the rows of a batch as used today, if any are left; then records it. Reads the flags of its ingestion
@@ -110,11 +110,12 @@ class PgIngestions(Ingestions):
             raise NotFoundError("PROCESS_NOT_FOUND", f"Process {file.process_id} does not exist.")
         return found
 
-    async def set_content(self, process_id: str, content: Content) -> None:
-        await self._fetch(
+    async def set_content(self, process_id: str, content: Content) -> Ingestion | None:
+        rows = await self._fetch(
             _SET_CONTENT, process_id, content.file_key, content.size_bytes, content.normal_form,
             content.dialect, notices_to_json(content.notices),
         )  # fmt: skip
+        return _ingestion(rows[0]) if rows else None
 
     async def get(self, process_id: str) -> Ingestion | None:
         rows = await self._fetch(
