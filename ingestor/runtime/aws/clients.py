@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestor.runtime.aws.shared_file import reload_shared_file
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.release import this_release
 from ingestor.runtime.settings import AwsSettings
 
 _NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
@@ -29,6 +30,8 @@ def _config(connections: int, **more: Any) -> AioConfig:
         read_timeout=30,  # longer than the longest poll (20 s)
         max_pool_connections=connections,
         retries={"mode": "standard", "max_attempts": 3},
+        # Without one, botocore puts one together for each request, a sixth of the time of a call.
+        user_agent=f"data-ingestor/{this_release().version}",
         **more,
     )
 
