@@ -92,27 +92,30 @@ def _renamed(labels: Sequence[str], options: ReadOptions) -> tuple[Notice, ...]:
 def _records(text: str, whole: bool, options: ReadOptions) -> list[Row | None]:
     """The cells of the records after the skipped lines, without blank ones and comments; None for a broken
     one."""
-    records = _quick_records(text, options)
+    records = _quick_records(text, whole, options)
     if records is None:
         reader = RecordReader(iter((text,)), options, DEFAULT_LIMITS)
         for _ in range(options.skip_lines):
             reader.skip_line()
         records = [() if record.kind == "comment-row" else record.cells for record in reader.records()]
-    if not whole and len(records) > 1:
-        records.pop()
+        if not whole and len(records) > 1:
+            records.pop()
     return [cells for cells in records if cells is None or cells]
 
 
-def _quick_records(text: str, options: ReadOptions) -> list[Row | None] | None:
-    """As a RecordReader has them, where all records are lines; None where that takes a closer look. An empty
-    cell is "" whatever the options say."""
+def _quick_records(text: str, whole: bool, options: ReadOptions) -> list[Row | None] | None:
+    """All records but the last of a text that goes on, where each is a line; None where that takes a closer
+    look. An empty cell is "" whatever the options say."""
     if options.escape_char or options.comment_char or options.skip_initial_space or not options.double_quote:
         return None
     delimiter, quote = options.delimiter or ",", options.quote if options.quoting else ""
     lines = quick_lines(text, len(text))
     if lines is None or len(delimiter) != 1:
         return None
-    found = quick_records(lines[options.skip_lines :], delimiter, quote)
+    lines = lines[options.skip_lines :]
+    if not whole and len(lines) > 1:
+        lines.pop()
+    found = quick_records(lines, delimiter, quote)
     return None if found is None else list(found)
 
 
