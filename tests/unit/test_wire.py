@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.internal.v1 import ledger_pb2
 from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
-from ingestor.services.status.adapters.pg_values import error_from, error_json, errors_from, errors_json
+from ingestor.services.status.adapters.pg_values import (
+    array_literal,
+    error_from,
+    error_json,
+    errors_from,
+    errors_json,
+)
 from ingestor.v1 import common_pb2, processor_pb2
 from ingestor.wire import (
     displaced_message,
@@ -51,6 +59,20 @@ def test_the_ledger_keeps_its_form() -> None:
     assert error_json(error) == '["type-error", "é", "x\ufffd", "no number", 2]'
     assert errors_json([error]) == f"[{error_json(error)}]"
     assert error_from(["blank-row", "", "", "The record is blank.", 1]).phase == "parse"
+
+
+@given(
+    value=st.text('a"\\\0u0é,[]', max_size=12),
+    others=st.lists(st.text('a",\\\0{} é', max_size=9), max_size=4),
+)
+def test_texts_are_quoted_one_as_another(value: str, others: list[str]) -> None:
+    """The quick ways, of texts without anything special, write what the others write."""
+    error = RowError("c", "f", value, value, "load")
+    assert errors_json([error, error]) == f"[{error_json(error)}, {error_json(error)}]"
+    cells = [value, *others]
+    quoted = [re.sub(r'(["\\])', r"\\\1", cell).replace("\0", "\ufffd") for cell in cells]
+    assert array_literal(cells) == "{" + ",".join(f'"{cell}"' for cell in quoted) + "}"
+    assert array_literal([]) == "{}"
 
 
 @pytest.mark.parametrize("state", [common_pb2.ROW_STATE_UNSPECIFIED, common_pb2.ROW_STATE_SUCCEEDED])

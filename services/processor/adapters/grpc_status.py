@@ -20,16 +20,16 @@ from ingestor.runtime.grpc.error_details import error_details
 from ingestor.services.processor.batches import BatchOutcome
 from ingestor.services.processor.ports import Disposition, Outcomes, Processes, ProcessFacts, UndoCounts
 from ingestor.states import ROW_STATE_WORDS, ROW_STATES, TERMINAL
-from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
+from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
 from ingestor.wire import (
     displaced_message,
     error_message,
+    fill_rejected,
     notice_message,
-    rejected_message,
     run_message,
 )
 
-M = TypeVar("M", processor_pb2.RejectedRow, ledger_pb2.RejectedRun, ledger_pb2.DisplacedRow)
+M = TypeVar("M", ledger_pb2.RejectedRun, ledger_pb2.DisplacedRow)
 _MESSAGE_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 2.0
 _DEADLINE = 120.0
@@ -76,8 +76,8 @@ class GrpcOutcomes(Outcomes):
 
         async def messages() -> AsyncIterator[ledger_pb2.RecordOutcomesRequest]:
             yield ledger_pb2.RecordOutcomesRequest(header=header)
-            for rows in _pieces(map(_fitting, alone)):
-                yield ledger_pb2.RecordOutcomesRequest(rows=rows)
+            for request in _requests(alone):
+                yield request
             for some in _pieces(run_messages):
                 yield ledger_pb2.RecordOutcomesRequest(runs=some)
             for displaced in _pieces(map(displaced_message, outcome.displaced)):
@@ -179,10 +179,22 @@ def _lines(lines: Sequence[tuple[int, int]]) -> ledger_pb2.RowLines:
     return ledger_pb2.RowLines(shifts=shifts)
 
 
-def _fitting(row: RejectedRow) -> processor_pb2.RejectedRow:
-    """The message of a row, with its cells shortened if it would be larger than a piece."""
-    message = rejected_message(row)
-    return message if message.ByteSize() <= _MESSAGE_BYTES else rejected_message(_shortened(row))
+def _requests(rows: Iterable[RejectedRow]) -> Iterator[ledger_pb2.RecordOutcomesRequest]:
+    """Requests with the rows, each of about 1 MiB; cells of a row that would be larger are shortened."""
+    request, size = ledger_pb2.RecordOutcomesRequest(), 0
+    for row in rows:
+        message = request.rows.add()
+        fill_rejected(message, row)
+        if (own := message.ByteSize()) > _MESSAGE_BYTES:
+            message.Clear()
+            fill_rejected(message, _shortened(row))
+            own = message.ByteSize()
+        size += own
+        if size > _MESSAGE_BYTES:
+            yield request
+            request, size = ledger_pb2.RecordOutcomesRequest(), 0
+    if request.rows:
+        yield request
 
 
 def _pieces(messages: Iterable[M]) -> Iterator[list[M]]:
