@@ -279,10 +279,11 @@ _RECORD = ("lose response status.record", "outage status", "crash processor", "l
 # A second delivery ends the process, and it is deleted, before the first one goes on.
 _LATE_LOAD = ("delete for 0.3 s", "slow sink.load #1 for 12 s", "deliver again #1 for 0.1 s")
 _LATE_OUTCOME = ("delete for 0.3 s", "slow status.record #1 for 12 s", "deliver again #1 for 0.1 s")
-# Between the answer where to begin and the stream an older stream goes on for a while.
+# Between the answer where to begin and the stream an older stream goes on for a while, and ends before it is
+# done.
 _STALE_OFFSET = (
-    "cut orchestrator.ingest #1 for 0.006 s", "slow orchestrator.ingest #2 for 9 s",
-    "slow ingestions.hold #1 for 7 s",
+    "cut orchestrator.ingest #1 for 0.02 s", "slow orchestrator.ingest #2 for 14 s",
+    "slow ingestions.hold #1 for 7 s", "slow queue.send #1 for 25 s",
 )  # fmt: skip
 # An older stream goes on beside the new one.
 _TWO_STREAMS = (
