@@ -49,7 +49,8 @@ def _files(draw: st.DrawFn) -> bytes:
         text = json.dumps(value, ensure_ascii=draw(st.booleans()), separators=draw(st.sampled_from(_PAIRS)))
         lines.append(draw(st.sampled_from(["", " "])) + text + draw(st.sampled_from(["", " ", "\r", " \t"])))
     text = draw(st.sampled_from(["\n", "\r\n"])).join(lines) + draw(st.sampled_from(["", "\n", "\n\n"]))
-    return text.encode("utf-8", "surrogateescape" if "\udcff" in text and "\ud800" not in text else "replace")
+    escapes = "\udcff" in text and not {"\ud800"} & set(text)  # only those are bytes
+    return text.encode("utf-8", "surrogateescape" if escapes else "replace")
 
 
 def _read(data: bytes, limits: Limits, skip: int) -> object:
