@@ -79,7 +79,8 @@ class DiskFileStore(FileStore, BoundedStore):
             while view:
                 written = os.pwrite(descriptor, view, position)
                 view, position = view[written:], position + written
-            # Has the system begin to write, so that `seal` need not wait for all of the file at once.
+            # Has the system begin to write, so that `seal` need not wait for all of the file at once; what is
+            # not written yet stays in memory all the same.
             if sys.platform == "linux":
                 os.posix_fadvise(descriptor, offset, len(data), os.POSIX_FADV_DONTNEED)
         except OSError as error:

@@ -173,7 +173,7 @@ class OrchestratorService:
             ingestion = opened or await self._get(file.process_id)
         if paused and ingestion.state is IngestionState.OPEN:
             raise paused_error()
-        return ingestion.state, await self._resume_offset(ingestion)
+        return ingestion.state, (await self._position(ingestion)).offset
 
     async def _start(self, file: FileInfo) -> Progress | None:
         """Announce the process to status. When it has been removed, remove the ingestion and return None."""
@@ -198,13 +198,11 @@ class OrchestratorService:
         await self._ingestions.finish(file.process_id, IngestionState.STOPPED)
         return IngestionState.STOPPED
 
-    async def _resume_offset(self, ingestion: Ingestion) -> int:
-        return position_after(ingestion.layout, await self._last_batch(ingestion)).offset
-
-    async def _last_batch(self, ingestion: Ingestion) -> Batch | None:
+    async def _position(self, ingestion: Ingestion) -> Position:
+        """Behind the last recorded batch."""
         if ingestion.layout is None:  # batches are recorded after the header
-            return None
-        return await self._ingestions.last_batch(ingestion.file.process_id)
+            return position_after(None, None)
+        return position_after(ingestion.layout, await self._ingestions.last_batch(ingestion.file.process_id))
 
     async def ingest(self, process_id: str, chunks: AsyncIterator[Chunk]) -> Result:
         """Read a file from its resume offset; record, compress and send its batches. Returns when all batches
@@ -234,7 +232,7 @@ class OrchestratorService:
         try:
             if ingestion.layout is not None:
                 await self._send_unsent(ingestion)
-            position = position_after(ingestion.layout, await self._last_batch(ingestion))
+            position = await self._position(ingestion)
             async with self.flight(ingestion.file, position.number - 1) as flight:
                 rows, batches = await FileStream(self, ingestion, position, flight).read(chunks)
             await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
@@ -253,7 +251,7 @@ class OrchestratorService:
         return await self._result(await self._get(process_id))
 
     async def _result(self, ingestion: Ingestion) -> Result:
-        after = position_after(ingestion.layout, await self._last_batch(ingestion))
+        after = await self._position(ingestion)
         return Result(ingestion.state, after.row - 1, after.number - 1)
 
     async def _get(self, process_id: str) -> Ingestion:

@@ -32,6 +32,7 @@ from ingestor.services.upload.ports import (
     Deliveries,
     Ingestion,
     IngestionPausedError,
+    PipelineReading,
     Pipelines,
     Processes,
     Uploads,
@@ -49,7 +50,7 @@ _PAUSED_SECONDS = 10.0  # at most, between two looks whether a paused process ha
 _WANTED_SECONDS = 1.0  # between two questions whether a file that is converted is still wanted
 _CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 2.0  # to find deliveries that other instances added or that are due again
-_LABELS_SECONDS = 60.0  # a version of a pipeline does not change
+_READING_SECONDS = 60.0  # a version of a pipeline does not change
 
 
 # What passes by itself, or when an operator does something.
@@ -105,7 +106,7 @@ class DeliveryWorker:
         self._running: set[asyncio.Task[None]] = set()
         self._converting: dict[str, str] = {}  # tenants by the processes whose files are converted
         self._conversions_at = 0.0  # when to look for conversions next, on the monotonic clock
-        self._labels_of = Remembered[tuple[str, str, int], tuple[str, ...]](_LABELS_SECONDS, time.monotonic)
+        self._readings = Remembered[tuple[str, str, int], PipelineReading](_READING_SECONDS, time.monotonic)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set, then release every lease."""
@@ -219,11 +220,10 @@ class DeliveryWorker:
         if not delivery.pipeline or delivery.repair:
             return ()
         name, version = delivery.pipeline, delivery.pipeline_version
-
-        async def ask() -> tuple[str, ...]:
-            return (await self._pipelines.find(name, version)).labels
-
-        return await self._labels_of.get((delivery.upload.tenant, name, version), ask)
+        reading = await self._readings.get(
+            (delivery.upload.tenant, name, version), lambda: self._pipelines.find(name, version)
+        )
+        return reading.labels
 
     async def _failed(self, delivery: Delivery, error: Exception, wait: timedelta) -> None:
         """Try again later, or give the delivery up."""

@@ -325,6 +325,7 @@ class UploadService:
             raise wrong("sha256", "must have 32 bytes")
         async with self._held(upload_id) as (upload, running):
             if upload.state is UploadState.COMPLETED and upload.process_id:
+                self._running.pop((tenant(), upload_id), None)  # it takes no more bytes
                 return upload.process_id
             await self._quotas.check_rows()
             if await self._room() == 0:

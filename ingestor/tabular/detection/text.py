@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from ingestor.tabular.records.quick_text import quick_lines, quick_records
+from ingestor.tabular.records.quick_text import LONGEST_LINE, quick_lines, quick_records
 from ingestor.tabular.records.quoted_line import quoted_line
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_LONGEST = 8192  # characters of a quoted cell that are looked at
+_LONGEST = LONGEST_LINE  # characters of a quoted cell that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ class Form:
     def aligned(self) -> bool:
         """Whether columns are aligned by blanks."""
         return self.delimiter == " " and self.skip_blanks
+
+    @property
+    def simple(self) -> bool:
+        """Whether cells are parted by one character, and only quotes make that text."""
+        return len(self.delimiter) == 1 and not self.escape and not self.skip_blanks
 
 
 class Record(NamedTuple):
@@ -63,11 +68,9 @@ def split(text: str, form: Form, *, most: int = 1_000_000, first_line: int = 0) 
 
 def _split_quickly(text: str, form: Form, most: int, first_line: int) -> list[Record] | None:
     """As `split`, where all records are lines; None where that takes a closer look."""
-    if len(form.delimiter) != 1 or form.escape or form.comment or form.skip_blanks:
+    if not form.simple or form.comment or (lines := quick_lines(text, most)) is None:
         return None
-    lines = quick_lines(text, most)
-    rows = None if lines is None else quick_records(lines, form.delimiter, form.quote)
-    if lines is None or rows is None:
+    if (rows := quick_records(lines, form.delimiter, form.quote)) is None:
         return None
     return [
         Record(line, text, tuple(cells))
@@ -109,8 +112,7 @@ def _split(text: str, form: Form, most: int, first_line: int) -> list[Record]:
 def _in_line(text: str, at: int, end: int, form: Form) -> tuple[tuple[str, ...], int] | None:
     """Cells and end of the record at `at`, whose first line ends at `end`; None if that takes a closer
     look."""
-    simple = len(form.delimiter) == 1 and not form.escape and not form.skip_blanks
-    cells = quoted_line(text[at:end], form.delimiter, form.quote, "") if simple else None
+    cells = quoted_line(text[at:end], form.delimiter, form.quote, "") if form.simple else None
     return None if cells is None or end - at > _LONGEST else (tuple(cells), end)
 
 

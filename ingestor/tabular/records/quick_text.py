@@ -10,7 +10,8 @@ import csv
 import re
 from functools import lru_cache
 
-_LONGEST = 8192  # characters of a line
+LONGEST_LINE = 8192
+"""Characters; longer lines take a closer look."""
 
 
 def quick_lines(text: str, most: int) -> list[str] | None:
@@ -23,7 +24,7 @@ def quick_lines(text: str, most: int) -> list[str] | None:
         lines = [line.removesuffix("\r") for line in lines]
         if any("\r" in line for line in lines):
             return None
-    return lines if max(map(len, lines), default=0) <= _LONGEST else None
+    return lines if max(map(len, lines), default=0) <= LONGEST_LINE else None
 
 
 def quick_records(lines: list[str], delimiter: str, quote: str) -> list[list[str]] | None:
