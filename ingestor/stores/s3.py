@@ -50,6 +50,10 @@ class _Open:
         """Size of the file so far."""
         return self.tail_start + len(self.tail)
 
+    def goes_on(self, stored: _Open) -> bool:
+        """Whether bytes wait here that follow those stored."""
+        return self.dirty and self.tail_start == stored.tail_start and self.tail.startswith(stored.tail)
+
 
 class S3FileStore(FileStore):
     sync_bytes = SEGMENT_BYTES
@@ -78,8 +82,9 @@ class S3FileStore(FileStore):
         check_key(key)
         async with aws_errors("file store"):
             file = self._open.get(key)
-            if file is None or file.size != offset:
-                # Another instance may have gone on: what is in memory here must not be written over that.
+            if file is None or file.size != offset or (file.tail and not file.dirty):
+                # Another instance may have gone on, or have written the same bytes again: what is in memory
+                # here must not be written over that. Nobody else has bytes that wait here.
                 file = await self._load(key)
             if file.size < offset:
                 raise ValueError(f"the file has only {file.size} bytes, cannot append at {offset}")
@@ -292,7 +297,7 @@ class S3FileStore(FileStore):
             else:
                 file = await self._load(key)
                 known = self._open.get(key)
-                if known is not None and known.size > file.size and (end is None or end > file.size):
+                if known is not None and known.goes_on(file) and (end is None or end > file.size):
                     file = known  # the end of what was asked for is only here
                 parts = [(self._segment(key, at), at, n) for at, n in file.segments]
                 tail_start, tail = file.tail_start, bytes(file.tail)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingestor.access.scope import everything, within
@@ -151,6 +151,8 @@ MIB = 2**20
     ),
     bounds=st.tuples(st.integers(0, 30 * MIB), st.integers(0, 30 * MIB)),
 )
+@example(steps=[(0.0, 2, False, True), (0.0, 1, True, True)], bounds=(0, 2))  # written again, and shorter
+@example(steps=[(0.0, 2, False, True), (0.0, 2, True, True), (0.0, 1, False, False)], bounds=(0, 3))
 def test_a_file_in_s3_survives_its_writer(
     aws_endpoint: str, steps: list[tuple[float, int, bool, bool]], bounds: tuple[int, int]
 ) -> None:
