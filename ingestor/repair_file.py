@@ -1,6 +1,6 @@
 """Converts a repair file, a corrected report in any format, to the rows of a repair.
 
-    python -m ingestor.repair_file (see ingestor.tabular.files.file_process)
+    ingestor.repair_file (see ingestor.tabular.files.file_process)
 
 CONTENT is normal form (see ingestor.tabular.normal_form): the column _row, with row numbers of the repaired
 process, then that process's columns. So the format of the repair file, the order of its columns and extra
@@ -10,7 +10,6 @@ ingestor.tabular.files.convert.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -369,5 +368,6 @@ def _repair(request: Request, file: BinaryIO, out: BinaryIO) -> dict[str, Any]:
     return {"form": "normal", "dialect": how.options.to_json()}
 
 
-if __name__ == "__main__":
-    sys.exit(answer_request(_repair))
+def main() -> int:
+    """Be that process: its exit status."""
+    return answer_request(_repair)

@@ -1,6 +1,6 @@
 """Inspects a file: how it is read, what its columns hold, what would be rejected, a pipeline's draft.
 
-    python -m ingestor.pipelines.inspection (see ingestor.tabular.files.file_process)
+    ingestor.pipelines.inspection (see ingestor.tabular.files.file_process)
 
 RESULT is what `inspect_open` returns.
 """
@@ -8,7 +8,6 @@ RESULT is what `inspect_open` returns.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -148,5 +147,6 @@ def _inspect(request: Request, file: BinaryIO, _: BinaryIO) -> dict[str, Any]:
     )
 
 
-if __name__ == "__main__":
-    sys.exit(answer_request(_inspect, load_letters))
+def main() -> int:
+    """Be that process: its exit status."""
+    return answer_request(_inspect, load_letters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import resource
 import sys
 from contextlib import suppress
@@ -26,6 +27,16 @@ def bound_memory(most: int, *, for_ever: bool = False) -> None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most if for_ever else hard))
+
+
+def data_bytes() -> int:
+    """How many bytes `bound_memory` would count now; 0 where the system does not tell."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+    except OSError:
+        return 0
+    found = re.search(r"^VmData:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def reuse_memory() -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ingestor.runtime.memory import bound_memory, give_way
+from ingestor.runtime.memory import bound_memory
 
 USER = 64_999
 """User and group of confined processes where root starts them. It owns nothing."""
@@ -71,7 +71,6 @@ def confine(
 
     Where the other user cannot read Python's packages, nothing can be imported afterwards: `load` then
     imports all."""
-    give_way()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))

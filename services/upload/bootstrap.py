@@ -37,6 +37,7 @@ from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.upload.adapters.grpc_processes import GrpcProcesses
 from ingestor.services.upload.adapters.pg_samples import DeliveriesSample, StoredSample
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
+from ingestor.services.upload.adapters.programs import StandBy
 from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.api import UploadApi
@@ -89,11 +90,13 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
                 Path(settings.scratch_dir) if settings.scratch_dir else None, settings.disk_reserve_bytes
             )
             await asyncio.to_thread(scratch.remove_left)
+            programs = await stack.enter_async_context(StandBy())
             converter = SubprocessConverter(
                 for_work(store),
                 scratch,
                 ProgramMetrics(registry),
                 converter_limits(settings),
+                programs.running,
             )
             folders["scratch"] = Path(settings.scratch_dir or tempfile.gettempdir())
         observe_disks(folders, registry)

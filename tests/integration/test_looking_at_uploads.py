@@ -133,10 +133,9 @@ async def test_nobody_waits_and_the_process_ends(tmp_path: Path) -> None:
 
 def _looks(process: psutil.Process) -> bool:
     try:
-        command = " ".join(process.cmdline())
+        return "ingestor.tabular.files.stand_by" in process.cmdline()
     except psutil.Error:
         return False
-    return "tabular.files.excerpt" in command or "pipelines.inspection" in command
 
 
 async def test_few_look_at_once(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Converts a file that is not plain CSV into text that can be cut into batches.
 
-    python -m ingestor.tabular.files.convert (see file_process)
+    ingestor.tabular.files.convert (see file_process)
 
 Runs as a separate process, which frees the memory of large workbooks when it ends and contains the damage
 of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT is {"form", "dialect",
@@ -9,7 +9,6 @@ of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT is
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -90,5 +89,6 @@ def _convert(request: Request, file: BinaryIO, out: BinaryIO) -> dict[str, Any]:
     return {"form": how.form, "dialect": how.options.to_json(), "notices": as_objects(merged(notices))}
 
 
-if __name__ == "__main__":
-    sys.exit(answer_request(_convert))
+def main() -> int:
+    """Be that process: its exit status."""
+    return answer_request(_convert)

@@ -1,6 +1,6 @@
 """Makes an excerpt of a file: its first records, in normal form and for display.
 
-    python -m ingestor.tabular.files.excerpt (see file_process)
+    ingestor.tabular.files.excerpt (see file_process)
 
 A separate process, like ingestor.tabular.files.convert. RESULT is {"dialect": {...}, "columns": [...],
 "rows": [[row, line, [cell, ...] or null], ...], "notices", "complete", "columns_known"}.
@@ -9,7 +9,6 @@ A separate process, like ingestor.tabular.files.convert. RESULT is {"dialect": {
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -89,5 +88,6 @@ def _excerpt(request: Request, file: BinaryIO, out: BinaryIO) -> dict[str, objec
     return answer
 
 
-if __name__ == "__main__":
-    sys.exit(answer_request(_excerpt))
+def main() -> int:
+    """Be that process: its exit status."""
+    return answer_request(_excerpt)

@@ -1,7 +1,7 @@
 """What the processes that read one file have in common: what they are asked, how they are confined, what they
 answer.
 
-    python -m MODULE REQUEST RESULT < FILE > CONTENT
+    MODULE REQUEST RESULT < FILE > CONTENT (started by stand_by)
 
 REQUEST and RESULT are numbers of open files. REQUEST holds a Request as JSON. RESULT becomes a JSON object:
 the module's answer, or {"reason", "message"} with exit status 3; either with `peak_memory_bytes`.
@@ -26,6 +26,8 @@ from ingestor.tabular.errors import TOO_MUCH_MEMORY, UNREADABLE, UnreadableFileE
 from ingestor.tabular.files.containers import ExpansionLimits
 from ingestor.tabular.options import ENCODINGS, ReadOptions, parse_options
 
+early_bytes = 0
+"""Of memory, that this process has loaded for other files than its own: the bound does not count them."""
 _RESULT_BYTES = 64 * 2**20  # of a file that the process writes
 
 
@@ -82,13 +84,13 @@ def answer_request(
         found = json.load(asked)
 
     def load_all() -> None:
-        _load()
+        load_late()
         load()
 
     request = Request(**{**found, "labels": tuple(found["labels"]), "key": tuple(found["key"])})
     confine(
-        memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds, file_bytes=_RESULT_BYTES,
-        load=load_all
+        memory_bytes=request.memory_bytes + early_bytes, cpu_seconds=request.cpu_seconds,
+        file_bytes=_RESULT_BYTES, load=load_all,
     )  # fmt: skip
     status = 0
     try:
@@ -109,7 +111,7 @@ def answer_request(
     return status
 
 
-def _load() -> None:
+def load_late() -> None:
     """Import what reading a file may import late."""
 
     from ingestor.tabular.files.encoding_guess import guess_encoding

@@ -18,7 +18,7 @@ from ingestor.notices import from_objects, merged
 from ingestor.reports import OriginalTable
 from ingestor.runtime.fair_slots import FairSlots
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, ProgramRun
-from ingestor.services.upload.adapters.programs import running
+from ingestor.services.upload.adapters.programs import Running, running
 from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.converter.settings import ConversionSettings
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
@@ -75,13 +75,20 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
     """Stores the converted file next to the original."""
 
     def __init__(
-        self, store: FileStore, scratch: Scratch, metrics: ProgramMetrics, limits: ConverterLimits
+        self,
+        store: FileStore,
+        scratch: Scratch,
+        metrics: ProgramMetrics,
+        limits: ConverterLimits,
+        run: Running = running,
     ) -> None:
-        """`scratch` has copies of files from a remote store, and the folders of the programs."""
+        """`scratch` has copies of files from a remote store, and the folders of the programs, which `run`
+        runs."""
         self._store = store
         self._scratch = scratch
         self._metrics = metrics
         self._limits = limits
+        self._run_program = run
         self._conversions = FairSlots(limits.conversions, reserved=1)
         self._looks = FairSlots(limits.conversions, reserved=1)
         self._programs = FairSlots(limits.conversions + 1)
@@ -195,7 +202,7 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
                 try:
                     async with (
                         asyncio.timeout(request.cpu_seconds * _PATIENCE),
-                        running(module, own, file, asked, result) as program,
+                        self._run_program(module, own, file, asked, result) as program,
                     ):
                         while piece := await program.output.read(_PIECE):
                             await take(piece)

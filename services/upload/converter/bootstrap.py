@@ -15,6 +15,7 @@ from ingestor.internal.v1 import converter_pb2_grpc
 from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.host import Service
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
+from ingestor.services.upload.adapters.programs import StandBy
 from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.converter.api import ConverterApi
@@ -26,7 +27,7 @@ from ingestor.stores.open import for_work, open_store
 @asynccontextmanager
 async def bootstrap(settings: ConverterSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, and close it all at the end."""
-    async with open_store(settings, AwsRequests(registry).observe) as store:
+    async with open_store(settings, AwsRequests(registry).observe) as store, StandBy() as programs:
         scratch = Path(settings.scratch_dir) if settings.scratch_dir else None
         observe_disks({"scratch": scratch or Path(tempfile.gettempdir())}, registry)
         temporary = Scratch(scratch, settings.disk_reserve_bytes)
@@ -36,6 +37,7 @@ async def bootstrap(settings: ConverterSettings, registry: CollectorRegistry) ->
             temporary,
             ProgramMetrics(registry),
             converter_limits(settings),
+            programs.running,
         )
         conversions = Conversions(converter, drain_seconds=settings.drain_seconds)
         yield Service(

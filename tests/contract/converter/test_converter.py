@@ -146,7 +146,7 @@ def children(of: psutil.Process | None = None) -> list[psutil.Process]:
     found = []
     for child in (of or psutil.Process()).children(recursive=True):
         try:
-            if "ingestor.repair_file" in child.cmdline():
+            if "ingestor.tabular.files.stand_by" in child.cmdline():
                 found.append(child)
         except psutil.Error:
             pass

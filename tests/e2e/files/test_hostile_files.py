@@ -22,7 +22,7 @@ def converting(suite: Suite) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if "ingestor.tabular.files.convert" in process.cmdline() and any(
+            if "ingestor.tabular.files.stand_by" in process.cmdline() and any(
                 str(suite.data) in file.path for file in process.open_files()
             ):
                 found.append(process)

@@ -11,10 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ingestor.runtime import sandbox
-from ingestor.services.upload.adapters.programs import running
+from ingestor.services.upload.adapters.programs import StandBy, running
+from tests.waiting import until
 
 SECRETS = ("INGESTOR_INTERNAL_KEYS", "INGESTOR_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD")
 
@@ -60,11 +62,12 @@ def confined():
         "large": tried(lambda: Path("large").write_bytes(bytes(8192))),
     }
 
-if __name__ == "__main__":
+def main():
     print(json.dumps(confined()), flush=True)
     if Path("own.txt").exists() and os.fstat(0).st_size == 5:
         while True:
             pass
+    return 0
 """
 
 
@@ -117,3 +120,87 @@ async def test_a_program_can_read_its_file_and_nothing_else(
 async def test_a_program_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, status = await run_probe(tmp_path, monkeypatch, b"never")
     assert -status in (signal.SIGXCPU, signal.SIGKILL)
+
+
+# Says which process it is, and what it has imported before it had its task.
+NAMES = """
+import os, sys, time
+
+def main():
+    print(os.getpid(), "ingestor.tabular.files.convert" in sys.modules, os.getcwd(), flush=True)
+    return int(sys.stdin.buffer.raw.read() or 0)
+"""
+
+
+class Names:
+    """Runs that program."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (folder / "names.py").write_text(NAMES)
+        monkeypatch.setenv("PYTHONPATH", f"{folder}:{Path(sandbox.__file__).parents[2]}")
+        self._folder = folder
+
+    async def run(self, programs: StandBy, status: bytes = b"0") -> tuple[int, bool, str]:
+        """Its number, whether it had stood by, and its folder."""
+        own = self._folder / f"own-{status.decode()}"
+        own.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile() as source:
+            source.write(status)
+            source.seek(0)
+            async with programs.running("names", own, source) as program:
+                number, early, where = (await program.output.read()).decode().split()
+                assert await program.wait() == int(status)
+        return int(number), early == "True", where
+
+
+async def test_the_next_file_finds_a_program_that_stands_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names(tmp_path, monkeypatch)
+    async with StandBy() as programs:
+        first, early, _ = await names.run(programs)
+        assert not early
+        (waiting,) = standing_by()
+        second, early, where = await names.run(programs, b"3")
+        assert early and second == waiting.pid != first
+        assert where == str(tmp_path / "own-3")  # each has a folder of its own
+        (waiting,) = standing_by()
+        waiting.kill()  # by a system that is short of memory, for example
+        waiting.wait()
+        third, early, _ = await names.run(programs)
+        assert not early and third != waiting.pid
+        assert len(standing_by()) == 1
+    assert standing_by() == []
+
+
+async def test_a_program_does_not_stand_by_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(tmp_path, monkeypatch)
+    async with StandBy(seconds=0.1) as programs:
+        await names.run(programs)
+        await until(lambda: standing_by() == [], "the end of the program that stood by")
+        _, early, _ = await names.run(programs)
+        assert not early
+
+
+async def test_none_stands_by_after_one_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What killed it may be about to kill more."""
+    names = Names(tmp_path, monkeypatch)
+    (tmp_path / "own").mkdir()
+    async with StandBy() as programs:
+        await names.run(programs)
+        with tempfile.TemporaryFile() as source:
+            async with programs.running("names", tmp_path / "own", source) as program:
+                program.process.kill()
+                await program.wait()
+        assert standing_by() == []
+
+
+def standing_by() -> list[psutil.Process]:
+    """The programs that this process has started, and that still run."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if child.status() != psutil.STATUS_ZOMBIE and "ingestor.tabular.files.stand_by" in child.cmdline()
+    ]
