@@ -15,6 +15,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 
 from ingestor.runtime.memory import data_bytes, give_way
@@ -43,6 +44,7 @@ def main(line: int, modules: Sequence[str]) -> int:
         os.close(number)
     os.chdir(task["folder"])
     os.environ |= {"HOME": task["folder"], "TMPDIR": task["folder"]}
+    tempfile.tempdir = None  # what an import has asked for may have been another
     sys.argv[1:] = map(str, files[2:])
     file_process.early_bytes = early
     status: int = importlib.import_module(task["module"]).main()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -195,6 +197,46 @@ async def test_none_stands_by_after_one_that_was_killed(
                 program.process.kill()
                 await program.wait()
         assert standing_by() == []
+
+
+# Runs a program, says which one stands by then, and is killed.
+SERVICE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+import psutil
+from ingestor.services.upload.adapters.programs import StandBy
+
+async def main():
+    async with StandBy() as programs:
+        with open(os.devnull, "rb") as source:
+            async with programs.running("names", Path(sys.argv[1]), source) as program:
+                await program.output.read()
+                await program.wait()
+        (waiting,) = psutil.Process().children()
+        print(waiting.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_none_stands_by_for_a_service_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Names(tmp_path, monkeypatch)
+    killed = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", SERVICE, str(tmp_path)], capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    number = int(killed.stdout)
+
+    def ended() -> bool:
+        try:
+            return psutil.Process(number).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    await until(ended, "the end of the program that stood by")
 
 
 def standing_by() -> list[psutil.Process]:
