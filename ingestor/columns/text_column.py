@@ -82,6 +82,11 @@ def string_array(offsets: Int32s, data: Bytes) -> pa.StringArray:
     return pa.StringArray.from_buffers(len(offsets) - 1, buffer_of(offsets), buffer_of(data))
 
 
+def bytes_of(array: pa.StringArray) -> Bytes:
+    """The bytes of all texts, one after the other; some may be of missing ones."""
+    return _buffers(array)[1]
+
+
 def _buffers(array: pa.StringArray) -> tuple[Int32s, Bytes]:
     _, offset_buffer, data_buffer = array.buffers()
     if offset_buffer is None or len(array) == 0:

@@ -44,11 +44,19 @@ def block_lines(block: TextTable) -> bytes:
     if block.record_count == 0:
         return b""
     lines = _lines(block)
-    if not lines.isascii() or b"\0" in lines:
-        checked = text_only(block)
-        if checked is not block:
-            return _lines(checked)
-    return lines
+    return lines if _can_be_stored(lines) else _lines(text_only(block))
+
+
+def _can_be_stored(lines: bytes) -> bool:
+    """Whether PostgreSQL can store these lines as text, and so each cell: between cells there is ASCII."""
+    if b"\0" in lines:
+        return False
+    whole: Any = pa.array([0, len(lines)], pa.int32()).buffers()[1]
+    try:
+        pa.StringArray.from_buffers(1, whole, pa.py_buffer(lines)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def text_only(block: TextTable) -> TextTable:

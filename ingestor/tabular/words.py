@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from ingestor.columns.arrow import Int64s, Mask, pc, to_mask
+from ingestor.columns.arrow import Bytes, Int64s, Mask, pc, to_mask
+from ingestor.columns.text_column import bytes_of
 
 # Digits alone are the same in every notation. RE2 and Python.
 _LOOKS_TYPED = r"[0-9]\.|\.[0-9]|[0-9]{4}-[0-9]{2}-|[0-9]:[0-9]|^(?:true|false)$"
@@ -27,7 +28,25 @@ Words = Mapping[int, Int64s]
 
 def column_looks_typed(column: pa.StringArray) -> Mask:
     """The same for a column; missing cells do not."""
+    if not _may_look_typed(bytes_of(column)):
+        return np.zeros(len(column), np.bool_)
     return to_mask(pc.match_substring_regex(column, pattern=_LOOKS_TYPED), null=False)
+
+
+def _may_look_typed(data: Bytes) -> bool:
+    """False: no text of these bytes looks typed, which takes a tenth of the time of the expression."""
+    digit = (data - ord("0")) <= 9  # bytes below "0" become large
+    if digit.any():
+        mark = (data == ord(".")) | (data == ord(":")) | (data == ord("-"))
+        if (digit[1:] & mark[:-1]).any() or (mark[1:] & digit[:-1]).any():
+            return True
+    found = data.tobytes()
+    return b"true" in found or b"false" in found
+
+
+def words_among(column: pa.StringArray, is_text: Mask) -> Mask:
+    """Which cells are words: those that `is_text` in the file, and look typed."""
+    return is_text & column_looks_typed(column) if is_text.any() else is_text
 
 
 def words_within(words: Words, records: Int64s) -> dict[int, Int64s]:

@@ -19,7 +19,7 @@ from ingestor.tabular.files.encodings import BAD_BYTE
 from ingestor.tabular.parsers.json_values import decoder, is_kept
 from ingestor.tabular.parsers.row_parts import RowPart
 from ingestor.tabular.records.escapes import behind_escapes
-from ingestor.tabular.words import column_looks_typed
+from ingestor.tabular.words import words_among
 
 _QUOTE, _BACKSLASH, _LF, _OPEN, _CLOSE, _COLON, _COMMA = b'"\\\n{}:,'
 _BARE = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null"  # RFC 8259
@@ -158,7 +158,7 @@ class LineBlock:
             column, right = self._values(found, texts[:, position])
             good &= right
             columns.append(column)
-            word = texts[:, position] & column_looks_typed(column)
+            word = words_among(column, texts[:, position])
             if word.any():
                 words[position] = word
         if not good.all():

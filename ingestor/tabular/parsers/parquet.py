@@ -218,7 +218,8 @@ def _float_text(column: AnyArray) -> AnyArray:
     """Floats as Python writes them: the fewest digits that mean the same float."""
     texts = column.cast(pa.string())
     whole = pc.equal(pc.trunc(column), column)
-    texts = pc.if_else(whole, pc.binary_join_element_wise(texts, ".0", ""), texts)
+    if pc.any(whole).as_py():
+        texts = pc.if_else(whole, pc.binary_join_element_wise(texts, ".0", ""), texts)
     size = pc.abs(column)
     # Others have exponents, or none in Arrow's text.
     alike = pc.or_(pc.equal(size, 0), pc.and_(pc.greater_equal(size, 1e-4), pc.less(size, 1e9)))

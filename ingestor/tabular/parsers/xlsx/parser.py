@@ -39,7 +39,7 @@ from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
 from ingestor.tabular.parsers.xlsx.workbook import Workbook
 from ingestor.tabular.records.header import ROW_NAME
 from ingestor.tabular.text_table import TextTable
-from ingestor.tabular.words import column_looks_typed, looks_typed
+from ingestor.tabular.words import looks_typed, words_among
 
 _LONGEST_FOOTER = 30  # rows at the end of a sheet that may stand below its table
 
@@ -149,7 +149,7 @@ class XlsxTable:
         for position in range(len(self.columns)):
             cells, is_text = rows.columns.get(position + self._first, (missing, None))
             columns.append(cells)
-            if is_text is not None and (word := is_text & column_looks_typed(cells)).any():
+            if is_text is not None and (word := words_among(cells, is_text)).any():
                 words[position] = np.flatnonzero(word)
         return TextTable(columns, np.arange(len(rows)), rows.numbers - 1, len(rows), [], words=words)
 
