@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from ingestor.runtime.memory import data_bytes, give_way
 from ingestor.tabular.files import file_process
 
-TASK_BYTES = 16_384  # the most that a task takes
+_TASK_BYTES = 16_384  # the most that a task takes
 _FILES = 8  # the most that come with a task
 
 
@@ -35,7 +35,7 @@ def main(line: int, modules: Sequence[str]) -> int:
         file_process.load_late()
     early = data_bytes() - own
     with socket.socket(fileno=line) as waiting:
-        text, files, _, _ = socket.recv_fds(waiting, TASK_BYTES, _FILES)
+        text, files, _, _ = socket.recv_fds(waiting, _TASK_BYTES, _FILES)
     if not text:
         return 0
     task = json.loads(text)

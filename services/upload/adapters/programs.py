@@ -67,14 +67,20 @@ class _Started:
 
 def _start(modules: Sequence[str] = ()) -> _Started:
     ours, theirs = socket.socketpair()
-    with theirs:
+    number = theirs.fileno()
+    try:
         # Not by asyncio: uvloop forks, and a child in which gRPC then runs its handlers of forks may crash
         # before it is the program. `subprocess` uses vfork, which runs no handlers, and is faster.
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ingestor.tabular.files.stand_by", str(theirs.fileno()), *modules],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()], cwd="/",
+            [sys.executable, "-P", "-m", "ingestor.tabular.files.stand_by", str(number), *modules],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[number], cwd="/",
             env=bare_environment(Path("/")),
         )  # fmt: skip
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
     return _Started(process, ours)
 
 
