@@ -9,6 +9,7 @@ import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 _LESS_URGENT = 10
 _REUSED_BYTES = 32 * 1024 * 1024  # the most that glibc takes as a threshold
@@ -29,14 +30,16 @@ def bound_memory(most: int, *, for_ever: bool = False) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, most if for_ever else hard))
 
 
-def data_bytes() -> int:
-    """How many bytes `bound_memory` would count now; 0 where the system does not tell."""
+def memory_of(what: Literal["VmData", "VmHWM"]) -> int | None:
+    """Bytes of this process that `bound_memory` counts (VmData), or the most that have been resident (VmHWM),
+    see proc_pid_status(5); None where the system does not tell. (getrusage would count what its parent had
+    before it started this process.)"""
     try:
         status = Path("/proc/self/status").read_text("ascii", "replace")
     except OSError:
-        return 0
-    found = re.search(r"^VmData:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+        return None
+    found = re.search(rf"^{what}:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
 
 
 def reuse_memory() -> None:

@@ -12,15 +12,14 @@ from __future__ import annotations
 import codecs
 import json
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from ingestor.reports import OriginalTable
+from ingestor.runtime.memory import memory_of
 from ingestor.runtime.sandbox import confine
 from ingestor.tabular.errors import TOO_MUCH_MEMORY, UNREADABLE, UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits
@@ -105,7 +104,7 @@ def answer_request(
         answer, status = {"reason": error.reason, "message": message}, UNREADABLE
     except MemoryError:
         answer, status = {"reason": "FILE_TOO_COMPLEX", "message": TOO_MUCH_MEMORY}, UNREADABLE
-    answer["peak_memory_bytes"] = _peak_memory()
+    answer["peak_memory_bytes"] = memory_of("VmHWM")
     with os.fdopen(int(sys.argv[2]), "w", encoding="utf-8") as result:
         json.dump(answer, result, ensure_ascii=False)
     return status
@@ -121,14 +120,3 @@ def load_late() -> None:
     guess_encoding("имя,улица\nГруша,Большая\n".encode("cp1251"))  # imports more while it works
     for name in ENCODINGS:
         codecs.lookup(name)
-
-
-def _peak_memory() -> int | None:
-    """The most memory that this process has used, in bytes; None where the system does not tell. (getrusage
-    would count what its parent had before it started this program.)"""
-    try:
-        status = Path("/proc/self/status").read_text("ascii", "replace")
-    except OSError:
-        return None
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from ingestor.runtime.memory import data_bytes, give_way
+from ingestor.runtime.memory import give_way, memory_of
 from ingestor.tabular.files import file_process
 
 _TASK_BYTES = 16_384  # the most that a task takes
@@ -30,10 +30,10 @@ def main(line: int, modules: Sequence[str]) -> int:
     give_way()
     for name in modules:
         importlib.import_module(name)
-    own = data_bytes()
     if modules:
+        own = memory_of("VmData") or 0
         file_process.load_late()
-    early = data_bytes() - own
+        file_process.early_bytes = (memory_of("VmData") or 0) - own
     with socket.socket(fileno=line) as waiting:
         text, files, _, _ = socket.recv_fds(waiting, _TASK_BYTES, _FILES)
     if not text:
@@ -46,7 +46,6 @@ def main(line: int, modules: Sequence[str]) -> int:
     os.environ |= {"HOME": task["folder"], "TMPDIR": task["folder"]}
     tempfile.tempdir = None  # what an import has asked for may have been another
     sys.argv[1:] = map(str, files[2:])
-    file_process.early_bytes = early
     status: int = importlib.import_module(task["module"]).main()
     return status
 

@@ -49,14 +49,10 @@ class _Started:
     process: subprocess.Popen[bytes]
     line: socket.socket
 
-    def give(self, module: str, folder: Path, files: Sequence[int]) -> bool:
-        """Say what to do; False when it has ended."""
+    def give(self, module: str, folder: Path, files: Sequence[int]) -> None:
+        """Say what to do. Raises OSError when it has ended."""
         task = json.dumps({"module": module, "folder": str(folder)}).encode()
-        try:
-            socket.send_fds(self.line, [task], files)
-        except (BrokenPipeError, ConnectionResetError):
-            return False
-        return True
+        socket.send_fds(self.line, [task], files)
 
     def end(self) -> None:
         """Kill it. What it has not been told it does not do."""
@@ -99,16 +95,15 @@ async def _working(
 ) -> AsyncIterator[Program]:
     try:
         reading, writing = os.pipe()
+        pipe = os.fdopen(reading, "rb", buffering=0)
         try:
-            given = started.give(
-                module, folder, [source.fileno(), writing, *(file.fileno() for file in files)]
-            )
+            numbers = [source.fileno(), writing, *(file.fileno() for file in files)]
+            started.give(module, folder, numbers)
+        except OSError:
+            pipe.close()
+            raise
         finally:
             os.close(writing)
-        pipe = os.fdopen(reading, "rb", buffering=0)
-        if not given:
-            pipe.close()
-            raise ChildProcessError("the program ended before it had its task")
         output = asyncio.StreamReader()
         connecting = asyncio.ensure_future(
             asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(output), pipe)

@@ -126,7 +126,7 @@ async def test_a_program_that_does_not_end(tmp_path: Path, monkeypatch: pytest.M
 
 # Says which process it is, and what it has imported before it had its task.
 NAMES = """
-import os, sys, time
+import os, sys
 
 def main():
     print(os.getpid(), "ingestor.tabular.files.convert" in sys.modules, os.getcwd(), flush=True)
@@ -241,8 +241,11 @@ async def test_none_stands_by_for_a_service_that_was_killed(
 
 def standing_by() -> list[psutil.Process]:
     """The programs that this process has started, and that still run."""
-    return [
-        child
-        for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and "ingestor.tabular.files.stand_by" in child.cmdline()
-    ]
+    found = []
+    for child in psutil.Process().children():
+        if child.status() != psutil.STATUS_ZOMBIE:
+            arguments = child.cmdline()
+            # For a moment after its start the system shows none.
+            if not arguments or "ingestor.tabular.files.stand_by" in arguments:
+                found.append(child)
+    return found
