@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -243,9 +244,10 @@ def standing_by() -> list[psutil.Process]:
     """The programs that this process has started, and that still run."""
     found = []
     for child in psutil.Process().children():
-        if child.status() != psutil.STATUS_ZOMBIE:
-            arguments = child.cmdline()
-            # For a moment after its start the system shows none.
-            if not arguments or "ingestor.tabular.files.stand_by" in arguments:
-                found.append(child)
+        with suppress(psutil.NoSuchProcess):  # it ends meanwhile
+            if child.status() != psutil.STATUS_ZOMBIE:
+                arguments = child.cmdline()
+                # For a moment after its start the system shows none.
+                if not arguments or "ingestor.tabular.files.stand_by" in arguments:
+                    found.append(child)
     return found
